@@ -1,0 +1,234 @@
+"""Bytes at URIs (`file:` paths, `s3:`, whatever fsspec knows): atomic writes, exclusive creation, bounded retries.
+
+A plain path is a `file:` URI. A write is to a temporary name and then renamed (object stores are atomic already), so a
+reader never sees half a file. Retries live here and nowhere above (design section 7).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import fsspec
+
+from geomix.errors import DataError, InputError, UnavailableError
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 90.0
+"""How long one operation is tried again: longer than the 30 s for which an object store may refuse everything."""
+
+_PERMANENT = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError, InputError)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def is_local(uri: str) -> bool:
+    """True for a plain path or a `file:` URI."""
+    return "://" not in uri or uri.startswith("file://")
+
+
+def local_path(uri: str) -> Path:
+    """The path of a local URI. Raises InputError for any other."""
+    if not is_local(uri):
+        raise InputError(f"{uri} is not on this machine", wanted="a local path or a file: URI")
+    return Path(uri.removeprefix("file://"))
+
+
+def join(uri: str, *parts: str) -> str:
+    """`uri` with path parts appended."""
+    return "/".join([uri.rstrip("/"), *(p.strip("/") for p in parts)])
+
+
+@lru_cache(maxsize=16)
+def _filesystem(protocol: str, pid: int) -> Any:
+    # The pid is in the cache key: a client must not be used after a fork.
+    if protocol == "s3":
+        # Credentials and region come from the usual places; AWS_ENDPOINT_URL names another endpoint than AWS's.
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        return fsspec.filesystem("s3", endpoint_url=endpoint, use_listings_cache=False)
+    return fsspec.filesystem(protocol)
+
+
+def filesystem(uri: str) -> tuple[Any, str]:
+    """The fsspec file system of `uri` and the path inside it."""
+    protocol = uri.split("://", 1)[0] if "://" in uri else "file"
+    try:
+        fs = _filesystem(protocol, os.getpid())
+    except (ValueError, ImportError) as error:
+        raise InputError(f"{uri}: {error}", wanted="a URI that begins with file:// or s3://") from None
+    return fs, str(fs._strip_protocol(uri))
+
+
+def retrying(what: str, call: Callable[[], T]) -> T:
+    """The result of `call`, tried again with growing pauses while it fails for a passing reason.
+
+    A missing file, a refused permission or a full disk is not a passing reason. Raises UnavailableError in the end.
+    """
+    deadline, pause = time.monotonic() + RETRY_SECONDS, 0.2
+    while True:
+        try:
+            return call()
+        except _PERMANENT as error:
+            if isinstance(error, PermissionError):
+                raise DataError(f"{what}: permission denied", remedy="check the credentials or the file's owner") from error
+            raise
+        except OSError as error:
+            if error.errno in _FULL:
+                raise DataError(f"{what}: {error.strerror}", remedy="make room or choose another place, then run again") from error
+            if time.monotonic() + pause > deadline:
+                raise UnavailableError(
+                    f"{what}: {error}", wanted=f"an answer within {RETRY_SECONDS:.0f} s", remedy="run the same command again later"
+                ) from error
+            # Jitter only spreads clients in time; no result depends on it.
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 10.0)
+
+
+def exists(uri: str) -> bool:
+    """True if there is a file or folder at `uri`."""
+    fs, path = filesystem(uri)
+    return bool(retrying(uri, lambda: fs.exists(path)))
+
+
+def list_names(uri: str) -> list[str]:
+    """Sorted names directly under the folder `uri`; empty if there is none."""
+    fs, path = filesystem(uri)
+
+    def call() -> list[str]:
+        try:
+            return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in fs.ls(path, detail=False, refresh=True))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    return retrying(uri, call)
+
+
+def read_bytes(uri: str) -> bytes:
+    """All bytes at `uri`. Raises FileNotFoundError."""
+    fs, path = filesystem(uri)
+    return bytes(retrying(uri, lambda: fs.cat_file(path)))
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Writes `data` at `uri`, whole or not at all, replacing what was there. Missing folders are made."""
+    with writing(uri) as path:
+        path.write_bytes(data)
+
+
+class writing:
+    """Context manager: a local path to write to; on success it becomes `uri`, on an error nothing is left."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def __enter__(self) -> Path:
+        folder: str | None = None
+        if is_local(self.uri):
+            target = local_path(self.uri)
+            retrying(self.uri, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+            folder = str(target.parent)
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
+        os.close(handle)
+        self.path = Path(name)
+        return self.path
+
+    def __exit__(self, kind: Any, value: BaseException | None, trace: Any) -> None:
+        try:
+            if value is None:
+                if is_local(self.uri):
+                    with self.path.open("rb") as file:
+                        os.fsync(file.fileno())
+                    os.chmod(self.path, 0o644)
+                    os.replace(self.path, local_path(self.uri))
+                else:
+                    fs, path = filesystem(self.uri)
+                    retrying(self.uri, lambda: fs.put_file(str(self.path), path))
+        finally:
+            self.path.unlink(missing_ok=True)
+        if isinstance(value, OSError) and value.errno in _FULL:
+            raise DataError(f"{self.uri}: {value.strerror}", remedy="make room, then run again") from value
+
+
+def create_exclusive(uri: str, data: bytes) -> bool:
+    """Creates `uri` with `data` if nothing is there. False if somebody else was first."""
+    if is_local(uri):
+        target = local_path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            # A hard link appears whole or fails if the name exists: O_EXCL alone would show an empty file first.
+            os.link(name, target)
+            return True
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(name)
+    fs, path = filesystem(uri)
+    try:
+        retrying(uri, lambda: fs.pipe_file(path, data, mode="create"))
+        return True
+    except FileExistsError:
+        # A retry after a lost answer meets its own bytes: that is a success.
+        return read_bytes(uri) == data
+
+
+def delete(uri: str) -> None:
+    """Removes the file or folder at `uri`, if there is one."""
+    if is_local(uri):
+        path = local_path(uri)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        return
+    fs, name = filesystem(uri)
+    if exists(uri):
+        retrying(uri, lambda: fs.rm(name, recursive=True))
+
+
+def read_json(uri: str) -> Any:
+    """The JSON value at `uri`. Raises FileNotFoundError, DataError."""
+    data = read_bytes(uri)
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise DataError(f"{uri}: not JSON ({error})", remedy="remove it and run again") from None
+
+
+def write_json(uri: str, value: Any) -> None:
+    """Writes `value` as sorted, indented JSON."""
+    write_bytes(uri, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Sorted, indented JSON with a closing newline."""
+    return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def local_copy(uri: str, folder: Path) -> Path:
+    """A local path with the bytes of `uri`: the file itself if it is local, else a download into `folder`."""
+    if is_local(uri):
+        path = local_path(uri)
+        if not path.exists():
+            raise FileNotFoundError(uri)
+        return path
+    fs, name = filesystem(uri)
+    target = folder / name.replace("/", "_")
+    if not target.exists():
+        with writing(str(target)) as path:
+            retrying(uri, lambda: fs.get_file(name, str(path)))
+    return target

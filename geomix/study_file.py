@@ -1,0 +1,127 @@
+"""Reads a study file: strict YAML into `config.Study`, and errors that name the line and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from geomix import config, store
+from geomix.errors import StudyError
+
+Path = tuple[str | int, ...]
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def load(uri: str) -> config.Study:
+    """The study in the YAML file at `uri` (any URI). Raises StudyError, naming file, line and remedy."""
+    try:
+        text = store.read_bytes(uri).decode()
+    except FileNotFoundError:
+        raise StudyError(f"{uri}: no such study file", remedy="check the path; examples are in pipelines/studies/") from None
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{uri}: not a text file ({error.reason})", wanted="a YAML study file in UTF-8") from None
+    return parse(text, uri)
+
+
+def parse(text: str, name: str = "study") -> config.Study:
+    """The study in YAML `text`; `name` is what messages call the file."""
+    lines: dict[Path, int] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise StudyError(f"{name}, line {line}: not valid YAML: {error.problem}", remedy="check indentation and quotes") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise StudyError(f"{name}: not a study", wanted="a YAML mapping that begins with `name:`")
+    content = _value(node, (), lines, name)
+    try:
+        return config.Study.model_validate(content)
+    except ValidationError as error:
+        raise StudyError(_explain(error, lines, name)) from None
+
+
+def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in result:
+                raise StudyError(
+                    f"{name}, line {line}: key {key!r} is repeated (first on line {lines[(*path, key)]})",
+                    remedy="keep one of the two",
+                )
+            lines[(*path, key)] = line
+            result[key] = _value(value_node, (*path, key), lines, name)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
+    value = yaml.SafeLoader("")
+    try:
+        scalar = value.construct_object(node)  # type: ignore[no-untyped-call]
+    except yaml.YAMLError as error:
+        raise StudyError(f"{name}, line {node.start_mark.line + 1}: {error}") from None
+    return _expand(scalar, node.start_mark.line + 1, name) if isinstance(scalar, str) else scalar
+
+
+def _expand(text: str, line: int, name: str) -> str:
+    def replace(match: re.Match[str]) -> str:
+        variable = match.group(1)
+        if not variable.startswith("GEOMIX_"):
+            raise StudyError(
+                f"{name}, line {line}: ${{{variable}}} is not expanded", wanted="a variable that begins with GEOMIX_"
+            )
+        if variable not in os.environ:
+            raise StudyError(f"{name}, line {line}: ${{{variable}}} is not set", remedy=f"export {variable}=... and run again")
+        return os.environ[variable]
+
+    return _VARIABLE.sub(replace, text)
+
+
+def _explain(error: ValidationError, lines: Mapping[Path, int], name: str) -> str:
+    messages = []
+    for problem in error.errors(include_url=False):
+        path, line = _locate(tuple(problem["loc"]), lines)
+        where = f"{name}, line {line}" + (f", {'.'.join(map(str, path))}" if path else "")
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            text = f"unknown key {path[-1]!r}" + _suggest(str(path[-1]), path, error)
+        elif problem["type"] in ("literal_error", "union_tag_invalid"):
+            expected = problem.get("ctx", {}).get("expected") or problem.get("ctx", {}).get("expected_tags", "")
+            text = f"{problem.get('ctx', {}).get('tag') or problem['input']!r} is not one of {expected}"
+        elif problem["type"] == "missing":
+            text = "a required key is missing"
+        elif "input" in problem and not isinstance(problem["input"], (dict, list)):
+            text = f"{problem['input']!r}: {text}"
+        messages.append(f"{where}: {text}")
+    return "\n".join(dict.fromkeys(messages))
+
+
+def _locate(loc: Path, lines: Mapping[Path, int]) -> tuple[Path, int]:
+    # pydantic puts the tag of a union between the keys: keep only the parts that stand in the file, and a last,
+    # missing one.
+    path: Path = ()
+    for index, part in enumerate(loc):
+        if (*path, part) in lines or index == len(loc) - 1:
+            path = (*path, part)
+    known = path
+    while known not in lines:
+        known = known[:-1]
+    return path, lines[known]
+
+
+def _suggest(key: str, path: Path, error: ValidationError) -> str:
+    fields = {f for model in _models() for f in model.model_fields}
+    close = difflib.get_close_matches(key, sorted(fields), n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; remove it (see the study reference in README)"
+
+
+def _models() -> list[type[config.Strict]]:
+    return config.Strict.__subclasses__()

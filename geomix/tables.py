@@ -1,0 +1,194 @@
+"""The tables that cross walls: their columns and types, and how they are read and written.
+
+pool.parquet, strata.parquet, places.parquet, results.parquet (design section 4), and users' own tables
+(Parquet, GeoParquet, CSV; one file or a folder of parts).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from geomix import store
+from geomix.errors import DataError
+
+SERIES_BANDS: tuple[str, ...] = (
+    "VV",
+    "VH",
+    "B2",
+    "B3",
+    "B4",
+    "B5",
+    "B6",
+    "B7",
+    "B8",
+    "B8A",
+    "B11",
+    "B12",
+    "temperature_2m",
+    "total_precipitation",
+    "elevation",
+    "slope",
+)
+"""Bands of a monthly series, in the order of every series array. NDVI is derived by the model."""
+
+SERIES_UNITS: Mapping[str, str] = {
+    **{b: "dB" for b in ("VV", "VH")},
+    **{b: "reflectance" for b in ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")},
+    "temperature_2m": "K",
+    "total_precipitation": "m/day (monthly mean, as ERA5's)",
+    "elevation": "m",
+    "slope": "degree",
+}
+"""Band -> unit of the stored numbers."""
+
+MISSING_LANDCOVER = 9
+"""Dynamic World class that means: not known."""
+
+POOL_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("place", pa.string(), nullable=False),
+        pa.field("lon", pa.float64(), nullable=False),
+        pa.field("lat", pa.float64(), nullable=False),
+        pa.field("time", pa.timestamp("s", tz="UTC")),
+        pa.field("href", pa.string()),
+        pa.field("cloud", pa.float32()),
+        pa.field("nodata", pa.float32()),
+    ]
+)
+"""Columns of pool.parquet that every pool has; further columns may follow."""
+
+PLACES_SCHEMA = pa.schema(
+    [
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("lon", pa.float64()),
+        pa.field("lat", pa.float64()),
+    ]
+)
+"""Columns of places.parquet: every task's samples; lon and lat are null where a task has no coordinates."""
+
+RESULT_SCHEMA = pa.schema(
+    [
+        ("study", pa.string()),
+        ("modality", pa.string()),
+        ("manifest_hash", pa.string()),
+        ("composition", pa.string()),
+        ("model", pa.string()),
+        ("draw_seed", pa.int64()),
+        ("train_seed", pa.int64()),
+        ("task", pa.string()),
+        ("split", pa.string()),
+        ("train_region", pa.string()),
+        ("test_region", pa.string()),
+        ("head", pa.string()),
+        ("shots", pa.string()),
+        ("label_seed", pa.int64()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+        ("protocol_hash", pa.string()),
+        ("run_id", pa.string()),
+    ]
+)
+"""One row a score. `shots` is a number or `all`, as text. draw_seed is null for `none`, `weights:` and `raw`."""
+
+ROW_IDENTITY = [name for name in RESULT_SCHEMA.names if name not in ("study", "value", "n", "run_id")]
+"""The columns that name a score: two rows that agree on them are the same measurement."""
+
+
+def read(uri: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The table at `uri`: .parquet / .geoparquet / .csv, or a folder of Parquet parts, rows in file order.
+
+    Raises DataError if it is missing, unreadable or lacks one of `columns`.
+    """
+    names = [uri]
+    if not uri.endswith((".parquet", ".geoparquet", ".csv", ".csv.gz")):
+        names = [store.join(uri, name) for name in store.list_names(uri) if name.endswith(".parquet")]
+        if not names:
+            raise DataError(f"{uri}: no table here", wanted="a .parquet, .geoparquet or .csv file, or a folder of .parquet parts")
+    frames = [_read_one(name, columns) for name in names]
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:
+    try:
+        data = store.read_bytes(uri)
+    except FileNotFoundError:
+        raise DataError(f"{uri}: no such file", remedy="check the path in the study file") from None
+    try:
+        if ".csv" in uri:
+            frame = pd.read_csv(io.BytesIO(data), compression="gzip" if uri.endswith(".gz") else None)
+        else:
+            frame = pq.read_table(io.BytesIO(data)).to_pandas()
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise DataError(f"{uri}: not a readable table ({error})", remedy="is the file complete? write it again") from None
+    need(frame, columns or (), uri)
+    return frame if columns is None else frame[list(columns)]
+
+
+def need(frame: pd.DataFrame, columns: Sequence[str], uri: str) -> None:
+    """Raises DataError if `frame` lacks one of `columns`."""
+    lacking = [c for c in columns if c not in frame.columns]
+    if lacking:
+        raise DataError(
+            f"{uri}: no column {', '.join(map(repr, lacking))}", wanted=f"one of its columns: {', '.join(map(str, frame.columns))}"
+        )
+
+
+def select(frame: pd.DataFrame, expression: str | None, name: str) -> npt.NDArray[np.bool_]:
+    """Mask [rows] of where the DuckDB boolean `expression` over the columns of `frame` holds (null counts as false).
+
+    Raises DataError with DuckDB's own words if the expression is not valid.
+    """
+    if expression is None:
+        return np.ones(len(frame), dtype=bool)
+    with duckdb.connect() as connection:
+        # An expression of a study file must not read or write files.
+        connection.execute("SET enable_external_access = false")
+        connection.register("rows", frame.assign(_row=np.arange(len(frame))))
+        try:
+            found = connection.execute(f"SELECT _row FROM rows WHERE ({expression})").fetchnumpy()["_row"]
+        except duckdb.Error as error:
+            raise DataError(
+                f"{name}: `{expression}`: {str(error).splitlines()[0]}",
+                wanted=f"a DuckDB boolean over: {', '.join(map(str, frame.columns))}",
+            ) from None
+    mask = np.zeros(len(frame), dtype=bool)
+    mask[np.asarray(found, dtype=np.int64)] = True
+    return mask
+
+
+def write_parquet(uri: str, frame: pd.DataFrame, schema: pa.Schema | None = None, metadata: Mapping[str, str] | None = None) -> None:
+    """Writes `frame` as Parquet. `schema` fixes names and types of its leading columns; `metadata` goes to the file."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if schema is not None:
+        extra = [table.schema.field(n) for n in table.column_names if n not in schema.names]
+        full = pa.schema([*schema, *extra])
+        table = table.select(full.names).cast(full)
+    table = table.replace_schema_metadata({k: v for k, v in (metadata or {}).items()})
+    with store.writing(uri) as path:
+        pq.write_table(table, path, compression="zstd")
+
+
+def file_metadata(uri: str) -> dict[str, str]:
+    """Key-value metadata of a Parquet file."""
+    metadata: Mapping[bytes, bytes] = pq.read_schema(io.BytesIO(store.read_bytes(uri))).metadata or {}
+    return {k.decode(): v.decode() for k, v in metadata.items() if k != b"ARROW:schema"}
+
+
+def geo_metadata() -> str:
+    """GeoParquet 1.1 file metadata for a table with a WKB point column `geometry`, WGS84, longitude first."""
+    import json
+
+    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}
+    return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
