@@ -32,7 +32,7 @@ class Earth(Strict):
     """realistic; null: pixels and labels independent of place; effect: `target` differs by `effect`."""
     target: str = "Africa"
     """world `effect` only: the continent whose crops look different."""
-    effect: float = Field(1.0, ge=0)
+    effect: float = Field(default=1.0, ge=0)
     """world `effect` only: the declared size of that difference; 0 is a realistic world."""
 
 
@@ -83,7 +83,7 @@ class EarthPool(Strict):
     modality: Modality = "series"
     size: PositiveInt
     """Rows of the pool."""
-    bias: float = Field(1.0, ge=0)
+    bias: float = Field(default=1.0, ge=0)
     """Row-density bias: rows follow area * (1 + bias * w), w rising towards cities; 0 is equal area."""
 
 
@@ -259,7 +259,7 @@ class Primary(Strict):
     metric: Literal["f1", "auc", "accuracy", "balanced_accuracy", "rmse", "r2"]
     shots: PositiveInt | Literal["all"]
     aggregate: Literal["region_mean"] = "region_mean"
-    alpha: float = Field(0.05, gt=0, lt=0.5)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
 
 
 class Report(Strict):
@@ -271,7 +271,7 @@ class Report(Strict):
 class Exclude(Strict):
     """Exclusion zones: pool rows nearer to a task's place than this are removed before drawing."""
 
-    near_tasks_km: float = Field(0.0, ge=0)
+    near_tasks_km: float = Field(default=0.0, ge=0)
 
 
 class Study(Strict):
@@ -284,7 +284,7 @@ class Study(Strict):
     exclude: Exclude = Exclude()
     budget: PositiveInt
     """Samples a composition."""
-    reserves: float = Field(0.25, ge=0)
+    reserves: float = Field(default=0.25, ge=0)
     """Reserves drawn beyond the budget, as a share of it: they replace samples that `shard` refuses."""
     hold: Literal["steps"] = "steps"
     quota: Literal["exact", "water_fill"] = "exact"
@@ -311,7 +311,9 @@ class Study(Strict):
                     if isinstance(self.compositions[part], (Mix, NoPretraining, Weights)) or (
                         isinstance(self.compositions[part], OneHot) and self.compositions[part].each  # type: ignore[union-attr]
                     ):
-                        raise ValueError(f"compositions.{name}.of: {part!r} cannot be mixed; name a composition that draws ids once")
+                        raise ValueError(
+                            f"compositions.{name}.of: {part!r} cannot be mixed; name a composition that draws ids once"
+                        )
         primary = self.report.primary
         _known("report.primary.task", primary.task, self.tasks)
         chosen = self.tasks[primary.task]
@@ -323,7 +325,11 @@ class Study(Strict):
         if regression != (primary.metric in ("rmse", "r2")):
             raise ValueError(
                 f"report.primary.metric: {primary.metric} does not fit task {primary.task!r}; "
-                + ("a regression has rmse and r2" if regression else "a classification has f1, auc, accuracy, balanced_accuracy")
+                + (
+                    "a regression has rmse and r2"
+                    if regression
+                    else "a classification has f1, auc, accuracy, balanced_accuracy"
+                )
             )
         return self
 

@@ -49,7 +49,8 @@ def _from_arrays(source: config.SeriesArrays, frame: pd.DataFrame, rows: I64, ta
     stored = _load(source)
     if stored.ndim != 3 or len(stored) != len(frame):
         raise DataError(
-            f"{source.uri}: array of shape {stored.shape}", wanted=f"[{len(frame)} rows as in {table_uri}, time steps, channels]"
+            f"{source.uri}: array of shape {stored.shape}",
+            wanted=f"[{len(frame)} rows as in {table_uri}, time steps, channels]",
         )
     _known_bands(source.channels, source.uri)
     _known_bands(source.factor, source.uri)

@@ -32,6 +32,11 @@ class Place:
     run: str
 
 
+def place(root: str, run: str) -> Place:
+    """The place that a component is told; GEOMIX_RUN names the run instead where the launcher knows it (`geomix run`)."""
+    return Place(root, os.environ.get("GEOMIX_RUN", run))
+
+
 @dataclass(frozen=True)
 class Step:
     """A finished step: the folder of its winning attempt, its outputs (small JSON) and whether it was skipped."""
@@ -103,11 +108,25 @@ def main(work: Callable[[], Any]) -> Any:
 
     Entry of every KFP component: the traceback of wrong input helps nobody.
     """
+    die_with_parent()
     try:
         return work()
     except GeomixError as error:
         print(f"error: {error.message}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
+
+
+def die_with_parent() -> None:
+    """Asks the kernel for a SIGTERM when the parent ends (Linux; elsewhere nothing happens).
+
+    A killed `geomix run` must not leave steps behind that write beside those of the next run.
+    """
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _fail_at_once(folder: str, place: Place) -> None:

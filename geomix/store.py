@@ -83,10 +83,14 @@ def retrying(what: str, call: Callable[[], T]) -> T:
             raise
         except OSError as error:
             if error.errno in _FULL:
-                raise DataError(f"{what}: {error.strerror}", remedy="make room or choose another place, then run again") from error
+                raise DataError(
+                    f"{what}: {error.strerror}", remedy="make room or choose another place, then run again"
+                ) from error
             if time.monotonic() + pause > deadline:
                 raise UnavailableError(
-                    f"{what}: {error}", wanted=f"an answer within {RETRY_SECONDS:.0f} s", remedy="run the same command again later"
+                    f"{what}: {error}",
+                    wanted=f"an answer within {RETRY_SECONDS:.0f} s",
+                    remedy="run the same command again later",
                 ) from error
             # Jitter only spreads clients in time; no result depends on it.
             time.sleep(pause * random.uniform(0.5, 1.5))

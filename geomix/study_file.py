@@ -37,7 +37,9 @@ def parse(text: str, name: str = "study") -> config.Study:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise StudyError(f"{name}, line {line}: not valid YAML: {error.problem}", remedy="check indentation and quotes") from None
+        raise StudyError(
+            f"{name}, line {line}: not valid YAML: {error.problem}", remedy="check indentation and quotes"
+        ) from None
     if not isinstance(node, yaml.MappingNode):
         raise StudyError(f"{name}: not a study", wanted="a YAML mapping that begins with `name:`")
     content = _value(node, (), lines, name)
@@ -65,7 +67,7 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
         return [_value(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
     value = yaml.SafeLoader("")
     try:
-        scalar = value.construct_object(node)  # type: ignore[no-untyped-call]
+        scalar = value.construct_object(node)
     except yaml.YAMLError as error:
         raise StudyError(f"{name}, line {node.start_mark.line + 1}: {error}") from None
     return _expand(scalar, node.start_mark.line + 1, name) if isinstance(scalar, str) else scalar

@@ -41,8 +41,8 @@ SERIES_BANDS: tuple[str, ...] = (
 """Bands of a monthly series, in the order of every series array. NDVI is derived by the model."""
 
 SERIES_UNITS: Mapping[str, str] = {
-    **{b: "dB" for b in ("VV", "VH")},
-    **{b: "reflectance" for b in ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")},
+    **dict.fromkeys(("VV", "VH"), "dB"),
+    **dict.fromkeys(("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12"), "reflectance"),
     "temperature_2m": "K",
     "total_precipitation": "m/day (monthly mean, as ERA5's)",
     "elevation": "m",
@@ -115,7 +115,9 @@ def read(uri: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     if not uri.endswith((".parquet", ".geoparquet", ".csv", ".csv.gz")):
         names = [store.join(uri, name) for name in store.list_names(uri) if name.endswith(".parquet")]
         if not names:
-            raise DataError(f"{uri}: no table here", wanted="a .parquet, .geoparquet or .csv file, or a folder of .parquet parts")
+            raise DataError(
+                f"{uri}: no table here", wanted="a .parquet, .geoparquet or .csv file, or a folder of .parquet parts"
+            )
     frames = [_read_one(name, columns) for name in names]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
@@ -141,7 +143,8 @@ def need(frame: pd.DataFrame, columns: Sequence[str], uri: str) -> None:
     lacking = [c for c in columns if c not in frame.columns]
     if lacking:
         raise DataError(
-            f"{uri}: no column {', '.join(map(repr, lacking))}", wanted=f"one of its columns: {', '.join(map(str, frame.columns))}"
+            f"{uri}: no column {', '.join(map(repr, lacking))}",
+            wanted=f"one of its columns: {', '.join(map(str, frame.columns))}",
         )
 
 
@@ -168,14 +171,16 @@ def select(frame: pd.DataFrame, expression: str | None, name: str) -> npt.NDArra
     return mask
 
 
-def write_parquet(uri: str, frame: pd.DataFrame, schema: pa.Schema | None = None, metadata: Mapping[str, str] | None = None) -> None:
+def write_parquet(
+    uri: str, frame: pd.DataFrame, schema: pa.Schema | None = None, metadata: Mapping[str, str] | None = None
+) -> None:
     """Writes `frame` as Parquet. `schema` fixes names and types of its leading columns; `metadata` goes to the file."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     if schema is not None:
         extra = [table.schema.field(n) for n in table.column_names if n not in schema.names]
         full = pa.schema([*schema, *extra])
         table = table.select(full.names).cast(full)
-    table = table.replace_schema_metadata({k: v for k, v in (metadata or {}).items()})
+    table = table.replace_schema_metadata(dict(metadata or {}))
     with store.writing(uri) as path:
         pq.write_table(table, path, compression="zstd")
 
