@@ -1,0 +1,44 @@
+"""The plan step: the study in canonical form, the places of its tasks, and the MLflow run that holds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from geomix import config, step, store, study_file, tables, track
+from geomix.plan import places
+
+SCHEMA = 1
+
+
+def run(study_uri: str, place: step.Place) -> str:
+    """URI of the plan's folder: study.json and places.parquet. Raises StudyError, DataError."""
+    study = study_file.load(study_uri)
+
+    def work(folder: str) -> Mapping[str, Any]:
+        frame = places.of_study(study)
+        tables.write_parquet(store.join(folder, "places.parquet"), frame, tables.PLACES_SCHEMA)
+        store.write_json(store.join(folder, "study.json"), study.to_json())
+        return {"study": study.name, "task_places": len(frame)}
+
+    done = step.run("plan", place, work, schema=SCHEMA, config=study.to_json(), inputs=_inputs(study), label=study.name)
+    track.parent(
+        place.root,
+        done.key,
+        study.name,
+        {"scale": study.scale, "budget": study.budget, "compositions": ", ".join(study.compositions), "seeds": study.seeds},
+        {"geomix.run": place.run, "geomix.synthetic": str(study.synthetic).lower()},
+    )
+    return done.uri
+
+
+def _inputs(study: config.Study) -> dict[str, str]:
+    # The key of a plan must change with the tables that its places come from.
+    from geomix import ids
+
+    uris = sorted({task.uri for task in study.tasks.values() if isinstance(task, config.TableTask)})
+    hashes = {}
+    for uri in uris:
+        tables.read(uri)  # names a missing or broken table before it is hashed
+        hashes[uri.rsplit("/", 1)[-1]] = ids.sha256(store.read_bytes(uri)) if uri.endswith((".parquet", ".csv", ".gz")) else ""
+    return hashes

@@ -1,0 +1,42 @@
+"""The grid that `geomix plan` prints: counts, and what the replication can detect."""
+
+from __future__ import annotations
+
+import pytest
+
+from geomix import study_file
+from geomix.plan import grid
+
+STUDY = """
+name: grid
+scale: tiny
+pools: {{series: {{kind: earth, size: 100}}}}
+budget: 10
+compositions:
+  uar: {{strategy: uniform}}
+  each: {{strategy: onehot, each: continent}}
+  zero: {{strategy: none}}
+models: {{presto: {{pool: series}}}}
+seeds: {{draw: {draw}, train: {train}, label: 2}}
+tasks: {{crop: {{kind: earth, models: [presto]}}}}
+sweep: {{heads: [logistic, knn], shots: [10], splits: [block]}}
+report: {{primary: {{task: crop, split: block, head: logistic, metric: f1, shots: 10}}}}
+"""
+
+
+def test_counts_cross_draws_and_seeds() -> None:
+    found = grid(study_file.parse(STUDY.format(draw=[0, 1, 2], train=[0, 1])), regions=6)
+    (line,) = found.lines
+    assert line.draws == 7 * 3  # uar, and one composition a continent
+    assert line.pretrainings == 7 * 3 * 2
+    assert line.encoders == line.pretrainings + 2  # zero pretraining: one encoder a training seed
+    assert line.samples_seen >= line.steps
+    assert found.scores == line.encoders * 2 * 6 * 2  # heads, regions, label draws
+
+
+@pytest.mark.parametrize(
+    ("draw", "train", "says"),
+    [([0], [0], "nothing is replicated"), ([0], [0, 1], "for these drawn samples"), ([0, 1], [0, 1], "between draws")],
+)
+def test_says_what_replication_can_detect(draw: list[int], train: list[int], says: str) -> None:
+    assert says in grid(study_file.parse(STUDY.format(draw=draw, train=train))).detectable
