@@ -1,0 +1,1 @@
+"""KFP components: one a stage, thin sleeves round `geomix`. Only the standard library and kfp at module level."""

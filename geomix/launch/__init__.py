@@ -1,0 +1,5 @@
+"""Launching: a stage as a process of its own (`run`), Ray on this machine, the pipeline through KFP."""
+
+from geomix.launch.stage import Resources, run
+
+__all__ = ["Resources", "run"]
