@@ -268,6 +268,14 @@ class Report(Strict):
     primary: Primary
 
 
+class Polygons(Strict):
+    """A stratum from the user's own polygons (any file GeoPandas reads, or GeoParquet): biomes, basins, ecoregions."""
+
+    uri: str
+    column: str
+    """Attribute that names the class; a place outside every polygon has none."""
+
+
 class Exclude(Strict):
     """Exclusion zones: pool rows nearer to a task's place than this are removed before drawing."""
 
@@ -281,6 +289,8 @@ class Study(Strict):
     scale: Scale
     earth: Earth = Earth()
     pools: dict[Name, Pool] = Field(min_length=1)
+    strata: dict[Name, Polygons] = {}
+    """Strata of one's own beside continent, country, climate, climate_zone and landcover."""
     exclude: Exclude = Exclude()
     budget: PositiveInt
     """Samples a composition."""
@@ -297,6 +307,8 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _references(self) -> Study:
+        if all(isinstance(c, (NoPretraining, Weights)) for c in self.compositions.values()):
+            raise ValueError("compositions: none of them draws samples; name one that does, such as {strategy: uniform}")
         for model, use in self.models.items():
             _known(f"models.{model}.pool", use.pool, self.pools)
         for name, task in self.tasks.items():

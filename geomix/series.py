@@ -6,6 +6,8 @@ Letters in names: N series, T time steps, C channels (`tables.SERIES_BANDS`).
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +48,7 @@ def read(source: config.SeriesArrays | config.SeriesColumns, frame: pd.DataFrame
 
 
 def _from_arrays(source: config.SeriesArrays, frame: pd.DataFrame, rows: I64, table_uri: str) -> Series:
-    stored = _load(source)
+    stored = load_array(source)
     if stored.ndim != 3 or len(stored) != len(frame):
         raise DataError(
             f"{source.uri}: array of shape {stored.shape}",
@@ -83,7 +85,8 @@ def _from_columns(source: config.SeriesColumns, frame: pd.DataFrame, rows: I64, 
     return Series(x, month, np.full(month.shape, tables.MISSING_LANDCOVER, dtype=np.int64))
 
 
-def _load(source: config.SeriesArrays) -> npt.NDArray[np.float32]:
+def load_array(source: config.SeriesArrays) -> npt.NDArray[np.float32]:
+    """The stored array as it is in the file, float32, in the file's own units and channels. Raises DataError."""
     try:
         data = np.load(io.BytesIO(store.read_bytes(source.uri)), allow_pickle=False)
         return np.asarray(data[source.array] if isinstance(data, np.lib.npyio.NpzFile) else data, dtype=np.float32)
@@ -91,7 +94,7 @@ def _load(source: config.SeriesArrays) -> npt.NDArray[np.float32]:
         raise DataError(f"{source.uri}: no such file", remedy="check `arrays.uri` in the study file") from None
     except KeyError:
         raise DataError(f"{source.uri}: no array {source.array!r}", remedy="set `array:` to a name in the file") from None
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{source.uri}: not a readable .npz or .npy file ({error})") from None
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geomix import store
+from geomix import ids, store
 from geomix.errors import DataError
 
 SERIES_BANDS: tuple[str, ...] = (
@@ -125,7 +125,7 @@ def read(uri: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
 def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:
     try:
         data = store.read_bytes(uri)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise DataError(f"{uri}: no such file", remedy="check the path in the study file") from None
     try:
         if ".csv" in uri:
@@ -136,6 +136,20 @@ def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:
         raise DataError(f"{uri}: not a readable table ({error})", remedy="is the file complete? write it again") from None
     need(frame, columns or (), uri)
     return frame if columns is None else frame[list(columns)]
+
+
+def digest(uri: str) -> str:
+    """SHA-256 of the file at `uri`, or of the Parquet parts in that folder; "missing" where there is nothing readable.
+
+    What is missing is explained by whoever reads it, inside its step, so that the explanation is recorded.
+    """
+    try:
+        return ids.sha256(store.read_bytes(uri))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        names = [n for n in store.list_names(uri) if n.endswith(".parquet")]
+        return ids.sha256(*(store.read_bytes(store.join(uri, n)) for n in names)) if names else "missing"
+    except DataError:  # permission denied
+        return "missing"
 
 
 def need(frame: pd.DataFrame, columns: Sequence[str], uri: str) -> None:
@@ -171,16 +185,27 @@ def select(frame: pd.DataFrame, expression: str | None, name: str) -> npt.NDArra
     return mask
 
 
-def write_parquet(
-    uri: str, frame: pd.DataFrame, schema: pa.Schema | None = None, metadata: Mapping[str, str] | None = None
-) -> None:
-    """Writes `frame` as Parquet. `schema` fixes names and types of its leading columns; `metadata` goes to the file."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+def arrow(frame: pd.DataFrame, schema: pa.Schema | None = None) -> pa.Table:
+    """`frame` as an Arrow table, without its index. `schema` fixes names and types of its leading columns."""
+    # pyarrow 25 reads columns with a time zone in a way that pandas 3.1 warns about: hand them over as naive UTC.
+    zoned = {str(c): frame[c].dt.tz_convert(None) for c in frame if isinstance(frame[c].dtype, pd.DatetimeTZDtype)}
+    table = pa.Table.from_pandas(frame.assign(**zoned), preserve_index=False)
+    for name in zoned:
+        at = table.column_names.index(name)
+        utc = pa.timestamp(table.schema.field(at).type.unit, tz="UTC")
+        table = table.set_column(at, pa.field(name, utc), table.column(at).cast(utc))
     if schema is not None:
         extra = [table.schema.field(n) for n in table.column_names if n not in schema.names]
         full = pa.schema([*schema, *extra])
         table = table.select(full.names).cast(full)
-    table = table.replace_schema_metadata(dict(metadata or {}))
+    return table
+
+
+def write_parquet(
+    uri: str, frame: pd.DataFrame, schema: pa.Schema | None = None, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes `frame` as Parquet. `schema` fixes names and types of its leading columns; `metadata` goes to the file."""
+    table = arrow(frame, schema).replace_schema_metadata(dict(metadata or {}))
     with store.writing(uri) as path:
         pq.write_table(table, path, compression="zstd")
 

