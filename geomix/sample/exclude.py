@@ -1,0 +1,38 @@
+"""Exclusion zones: candidates near a downstream task's places are removed before anything is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from geomix import ids
+from geomix.sample import sphere
+
+F64 = npt.NDArray[np.float64]
+
+
+def near(lon: F64, lat: F64, places: pd.DataFrame, km: float) -> npt.NDArray[np.bool_]:
+    """Mask [N] of the points nearer than `km` to a place of any task: great circle, compared in whole metres.
+
+    `places`: tables.PLACES_SCHEMA; rows without coordinates are left out. `km` 0 excludes nothing.
+    """
+    known = _coordinates(places)
+    if km <= 0 or not len(known) or not len(lon):
+        return np.zeros(len(lon), dtype=bool)
+    tree = cKDTree(sphere.unit_vectors(known[:, 0], known[:, 1]))
+    chords, _ = tree.query(sphere.unit_vectors(lon, lat), distance_upper_bound=sphere.chord(km * 1000 + 1))
+    far = ~np.isfinite(chords)
+    distance = sphere.metres(np.where(far, 2.0, chords))
+    return np.asarray(~far & (np.round(distance) < round(km * 1000)), dtype=bool)
+
+
+def places_hash(places: pd.DataFrame) -> str:
+    """Hex SHA-256 of the different coordinates of all tasks: what an exclusion zone depends on."""
+    return ids.sha256("places", _coordinates(places).astype("<f8").tobytes())
+
+
+def _coordinates(places: pd.DataFrame) -> F64:
+    known = places[["lon", "lat"]].dropna().to_numpy(dtype=np.float64)
+    return np.unique(known, axis=0) if len(known) else known.reshape(0, 2)

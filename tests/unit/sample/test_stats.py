@@ -1,0 +1,43 @@
+"""Shares, entropy and coverage of known compositions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from geomix.sample import stats
+
+FRAME = pd.DataFrame(
+    {
+        "id": list("abcdef"),
+        "lon": [0.5, 0.6, 90.0, 90.0, -90.0, 179.0],
+        "lat": [0.5, 0.6, 0.5, 50.0, 0.5, -80.0],
+        "continent": ["Africa", "Africa", "Asia", "Asia", None, "Antarctica"],
+        "landcover": [1, 2, 3, 4, 5, 15],
+        "source": list("xxxxxx"),
+    }
+)
+
+
+def test_describe() -> None:
+    found = stats.describe(FRAME, np.array([0, 1, 2, 4]))
+    assert found["shares"]["continent"] == {"Africa": 0.666667, "Asia": 0.333333}
+    assert found["unknown"] == {"continent": 1, "landcover": 0}
+    assert found["entropy"]["continent"] == pytest.approx(-(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)), abs=1e-6)
+    assert found["entropy"]["landcover"] == pytest.approx(np.log(4), abs=1e-6)
+    assert set(found["shares"]) == {"continent", "landcover"}  # the user's own columns are not strata
+    assert found["coverage"] == {"cells": 3, "of": 5, "share": 0.6}
+
+
+def test_entropy_of_one_value_and_of_none() -> None:
+    assert stats.entropy(np.array([7, 0])) == 0.0
+    assert str(stats.entropy(np.array([7]))) == "0.0"
+    assert stats.entropy(np.array([], dtype=np.int64)) == 0.0
+    assert stats.entropy(np.array([5, 5, 5, 5])) == pytest.approx(np.log(4))
+
+
+def test_nothing_known() -> None:
+    found = stats.describe(FRAME.assign(continent=None), np.array([0, 1]))
+    assert found["shares"]["continent"] == {}
+    assert found["unknown"]["continent"] == 2
