@@ -83,7 +83,6 @@ def _one_of(rank: int, size: int, folder: str, rendezvous: str) -> None:
 def test_two_workers_learn_what_one_does(tmp_path: Path) -> None:
     loop.train(training(tmp_path / "one"), Memory(50), loop.Worker())
     context = multiprocessing.get_context("spawn")
-    folders = (str(tmp_path / "two"), str(tmp_path / "rendezvous"))
     processes = [
         context.Process(target=_one_of, args=(rank, 2, str(tmp_path / "two"), str(tmp_path / "rendezvous")))
         for rank in range(2)
