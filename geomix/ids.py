@@ -89,5 +89,5 @@ def permanent_random(ids64: U64, seed: int) -> U64:
 
 
 def unit_interval(x: U64) -> npt.NDArray[np.float64]:
-    """uint64 [N] mapped to float64 in the open interval (0, 1): the top 53 bits, plus a half."""
-    return ((np.asarray(x, dtype=np.uint64) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    """uint64 [N] mapped to float64 in the open interval (0, 1): the top 52 bits, plus a half (53 would round up to 1)."""
+    return ((np.asarray(x, dtype=np.uint64) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

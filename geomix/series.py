@@ -67,7 +67,7 @@ def _from_arrays(source: config.SeriesArrays, frame: pd.DataFrame, rows: I64, ta
         mask = tables.select(frame, correction.where, table_uri)[rows]
         channel = tables.SERIES_BANDS.index(correction.channel)
         x[mask, :, channel] = x[mask, :, channel] * np.float32(correction.factor) + np.float32(correction.offset)
-    start = frame[source.start_month].to_numpy()[rows].astype(np.int64)
+    start = _months(frame[source.start_month].iloc[rows], source.start_month, table_uri)
     month = (start[:, None] + np.arange(x.shape[1])) % 12
     return Series(x, month, np.full(month.shape, tables.MISSING_LANDCOVER, dtype=np.int64))
 
@@ -80,7 +80,7 @@ def _from_columns(source: config.SeriesColumns, frame: pd.DataFrame, rows: I64, 
         tables.need(frame, list(step.bands.values()), table_uri)
         month[:, t] = step.month
         for band, column in step.bands.items():
-            values = frame[column].to_numpy(dtype=np.float32)[rows]
+            values = _numbers(frame[column].iloc[rows], column, table_uri).astype(np.float32)
             x[:, t, tables.SERIES_BANDS.index(band)] = values * np.float32(source.factor.get(band, 1.0))
     return Series(x, month, np.full(month.shape, tables.MISSING_LANDCOVER, dtype=np.int64))
 
@@ -96,6 +96,23 @@ def load_array(source: config.SeriesArrays) -> npt.NDArray[np.float32]:
         raise DataError(f"{source.uri}: no array {source.array!r}", remedy="set `array:` to a name in the file") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{source.uri}: not a readable .npz or .npy file ({error})") from None
+
+
+def _months(column: pd.Series, name: str, where: str) -> I64:
+    values = _numbers(column, name, where)
+    wrong = ~np.isin(values, np.arange(12))
+    if wrong.any():
+        raise DataError(
+            f"{where}: {column.iloc[int(wrong.argmax())]!r} in column {name!r}", wanted="a month from 0 (January) to 11"
+        )
+    return values.astype(np.int64)
+
+
+def _numbers(column: pd.Series, name: str, where: str) -> npt.NDArray[np.float64]:
+    try:
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{where}: column {name!r}: {error}", wanted="numbers") from None
 
 
 def _known_bands(bands: object, where: str) -> None:

@@ -28,6 +28,12 @@ RETRY_SECONDS = 90.0
 """How long one operation is tried again: longer than the 30 s for which an object store may refuse everything."""
 
 _PERMANENT = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError, InputError)
+_CONNECTION = (
+    "botocore.exceptions.HTTPClientError",
+    "botocore.exceptions.ConnectionError",
+    "aiohttp.client_exceptions.ClientError",
+)
+"""What a lost connection to S3 raises beside OSError; by name, because local work needs none of these packages."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -54,7 +60,12 @@ def _filesystem(protocol: str, pid: int) -> Any:
     if protocol == "s3":
         # Credentials and region come from the usual places; AWS_ENDPOINT_URL names another endpoint than AWS's.
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        return fsspec.filesystem("s3", endpoint_url=endpoint, use_listings_cache=False)
+        # `retrying` tries again; the client's own attempts would multiply with it (5 x 5 by default). s3fs keeps a few, for
+        # single parts of a large upload.
+        attempts = {"retries": {"total_max_attempts": 1}}
+        fs = fsspec.filesystem("s3", endpoint_url=endpoint, use_listings_cache=False, config_kwargs=attempts)
+        fs.retries = 3
+        return fs
     return fsspec.filesystem(protocol)
 
 
@@ -71,7 +82,8 @@ def filesystem(uri: str) -> tuple[Any, str]:
 def retrying(what: str, call: Callable[[], T]) -> T:
     """The result of `call`, tried again with growing pauses while it fails for a passing reason.
 
-    A missing file, a refused permission or a full disk is not a passing reason. Raises UnavailableError in the end.
+    A missing file, a refused permission, a full disk or a lack of credentials is not a passing reason: DataError. Raises
+    UnavailableError in the end.
     """
     deadline, pause = time.monotonic() + RETRY_SECONDS, 0.2
     while True:
@@ -81,11 +93,16 @@ def retrying(what: str, call: Callable[[], T]) -> T:
             if isinstance(error, PermissionError):
                 raise DataError(f"{what}: permission denied", remedy="check the credentials or the file's owner") from error
             raise
-        except OSError as error:
-            if error.errno in _FULL:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
                 raise DataError(
                     f"{what}: {error.strerror}", remedy="make room or choose another place, then run again"
                 ) from error
+            if not isinstance(error, OSError) and not _is_a(error, *_CONNECTION):
+                if _is_a(error, "botocore.exceptions.BotoCoreError"):
+                    remedy = "check the S3 credentials, region and AWS_ENDPOINT_URL"
+                    raise DataError(f"{what}: {error}", remedy=remedy) from error
+                raise
             if time.monotonic() + pause > deadline:
                 raise UnavailableError(
                     f"{what}: {error}",
@@ -95,6 +112,10 @@ def retrying(what: str, call: Callable[[], T]) -> T:
             # Jitter only spreads clients in time; no result depends on it.
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 10.0)
+
+
+def _is_a(error: BaseException, *names: str) -> bool:
+    return any(f"{cls.__module__}.{cls.__qualname__}" in names for cls in type(error).__mro__)
 
 
 def exists(uri: str) -> bool:
@@ -140,7 +161,7 @@ class writing:
             target = local_path(self.uri)
             retrying(self.uri, lambda: target.parent.mkdir(parents=True, exist_ok=True))
             folder = str(target.parent)
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
+        handle, name = retrying(self.uri, lambda: tempfile.mkstemp(prefix=".writing-", dir=folder))
         os.close(handle)
         self.path = Path(name)
         return self.path
@@ -166,21 +187,8 @@ def create_exclusive(uri: str, data: bytes) -> bool:
     """Creates `uri` with `data` if nothing is there. False if somebody else was first."""
     if is_local(uri):
         target = local_path(uri)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            # A hard link appears whole or fails if the name exists: O_EXCL alone would show an empty file first.
-            os.link(name, target)
-            return True
-        except FileExistsError:
-            return False
-        finally:
-            os.unlink(name)
+        retrying(uri, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+        return retrying(uri, lambda: _create_local(target, data))
     fs, path = filesystem(uri)
     try:
         retrying(uri, lambda: fs.pipe_file(path, data, mode="create"))
@@ -188,6 +196,23 @@ def create_exclusive(uri: str, data: bytes) -> bool:
     except FileExistsError:
         # A retry after a lost answer meets its own bytes: that is a success.
         return read_bytes(uri) == data
+
+
+def _create_local(target: Path, data: bytes) -> bool:
+    handle, name = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        # A hard link appears whole or fails if the name exists: O_EXCL alone would show an empty file first.
+        os.link(name, target)
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(name)
 
 
 def delete(uri: str) -> None:

@@ -25,6 +25,8 @@ def load(uri: str) -> config.Study:
         text = store.read_bytes(uri).decode()
     except FileNotFoundError:
         raise StudyError(f"{uri}: no such study file", remedy="check the path; examples are in pipelines/studies/") from None
+    except IsADirectoryError:
+        raise StudyError(f"{uri}: a folder", wanted="a YAML study file") from None
     except UnicodeDecodeError as error:
         raise StudyError(f"{uri}: not a text file ({error.reason})", wanted="a YAML study file in UTF-8") from None
     return parse(text, uri)
@@ -40,9 +42,17 @@ def parse(text: str, name: str = "study") -> config.Study:
         raise StudyError(
             f"{name}, line {line}: not valid YAML: {error.problem}", remedy="check indentation and quotes"
         ) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise StudyError(
+            f"{name}, line {line}: not valid YAML: {error.reason} (character {error.character!r})", remedy="remove it"
+        ) from None
     if not isinstance(node, yaml.MappingNode):
         raise StudyError(f"{name}: not a study", wanted="a YAML mapping that begins with `name:`")
-    content = _value(node, (), lines, name)
+    try:
+        content = _value(node, (), lines, name)
+    except RecursionError:
+        raise StudyError(f"{name}: nested too deeply; does an anchor (&) contain itself (*)?") from None
     try:
         return config.Study.model_validate(content)
     except ValidationError as error:
@@ -68,8 +78,10 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
     value = yaml.SafeLoader("")
     try:
         scalar = value.construct_object(node)
-    except yaml.YAMLError as error:
-        raise StudyError(f"{name}, line {node.start_mark.line + 1}: {error}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        # ValueError: what looks like a date or a number to YAML but is none, such as 2026-13-45.
+        text = f"{name}, line {node.start_mark.line + 1}: {node.value!r}: {error}"
+        raise StudyError(text, remedy="put quotes around it if it is text") from None
     return _expand(scalar, node.start_mark.line + 1, name) if isinstance(scalar, str) else scalar
 
 
@@ -91,8 +103,13 @@ def _explain(error: ValidationError, lines: Mapping[Path, int], name: str) -> st
     messages = []
     for problem in error.errors(include_url=False):
         path, line = _locate(tuple(problem["loc"]), lines)
-        where = f"{name}, line {line}" + (f", {'.'.join(map(str, path))}" if path else "")
         text = problem["msg"].removeprefix("Value error, ")
+        named, _, rest = text.partition(": ")
+        if not path and tuple(named.split(".")) in lines:
+            # A reference that does not fit is found by the whole study, which says in words where it stands.
+            path, text = tuple(named.split(".")), rest
+            line = lines[path]
+        where = f"{name}, line {line}" + (f", {'.'.join(map(str, path))}" if path else "")
         if problem["type"] == "extra_forbidden":
             text = f"unknown key {path[-1]!r}" + _suggest(str(path[-1]), path, error)
         elif problem["type"] in ("literal_error", "union_tag_invalid"):

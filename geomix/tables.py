@@ -174,7 +174,7 @@ def select(frame: pd.DataFrame, expression: str | None, name: str) -> npt.NDArra
         connection.execute("SET enable_external_access = false")
         connection.register("rows", frame.assign(_row=np.arange(len(frame))))
         try:
-            found = connection.execute(f"SELECT _row FROM rows WHERE ({expression})").fetchnumpy()["_row"]
+            found = connection.execute(f"SELECT _row FROM rows WHERE ({expression}\n)").fetchnumpy()["_row"]
         except duckdb.Error as error:
             raise DataError(
                 f"{name}: `{expression}`: {str(error).splitlines()[0]}",
