@@ -110,10 +110,17 @@ def main(work: Callable[[], Any]) -> Any:
     """
     die_with_parent()
     try:
-        return work()
+        return without_nulls(work())
     except GeomixError as error:
         print(f"error: {error.message}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
+
+
+def without_nulls(value: Any) -> Any:
+    """Plain JSON without the keys whose value is null: kfp.local (2.17) has no null in a loop's items."""
+    if isinstance(value, Mapping):
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    return [without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def die_with_parent() -> None:

@@ -92,7 +92,7 @@ def _of_step(folder: str) -> list[str]:
     names = store.list_names(folder)
     winner = store.read_json(store.join(folder, "complete"))["attempt"] if "complete" in names else None
     attempts = [n for n in names if n.startswith("attempt-") and n != winner and not _running(store.join(folder, n))]
-    spent = [n for n in names if winner and n in ("checkpoints", "cells")]
+    spent = [n for n in names if winner and n in ("checkpoints", "cells", "features")]
     return [store.join(folder, name) for name in [*attempts, *spent]]
 
 
