@@ -55,7 +55,13 @@ def test_status_and_clean_of_an_empty_folder(runner: CliRunner, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("cls", "code"),
-    [(errors.StudyError, 2), (errors.DataError, 2), (errors.UnavailableError, 75), (errors.BusyError, 75), (errors.TrainingError, 1)],
+    [
+        (errors.StudyError, 2),
+        (errors.DataError, 2),
+        (errors.UnavailableError, 75),
+        (errors.BusyError, 75),
+        (errors.TrainingError, 1),
+    ],
 )
 def test_exit_codes_follow_from_the_class(cls: type[errors.GeomixError], code: int) -> None:
     error = errors.from_json(cls("seen", wanted="wanted", remedy="remedy").to_json())

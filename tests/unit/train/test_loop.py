@@ -15,7 +15,9 @@ from geomix.models import registry, scales
 from geomix.train import checkpoint, loop
 from tests.unit.train.memory import Memory
 
-PRESET = dataclasses.replace(scales.preset("tiny", "presto"), steps=20, batch_size=16, lr=2e-3, checkpoint_every=5, warmup_steps=2)
+PRESET = dataclasses.replace(
+    scales.preset("tiny", "presto"), steps=20, batch_size=16, lr=2e-3, checkpoint_every=5, warmup_steps=2
+)
 GOLDEN = Path(__file__).with_name("golden_loss.json")
 
 
