@@ -58,13 +58,19 @@ def _absolute(uri: str) -> str:
     return str(store.local_path(uri).absolute()) if store.is_local(uri) else uri
 
 
-@app.callback()
-def _main(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(geomix.__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    del version  # its callback has done the work
 
 
 @app.command(epilog="Example: **geomix plan pipelines/studies/debug.yaml**")
