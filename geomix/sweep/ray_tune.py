@@ -21,6 +21,8 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 
+TRIALS_AN_ACTOR = 16
+
 
 def run(numbers: Sequence[int], work: Callable[[int], Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What `work(number)` returned for each of `numbers`, in their order: one Tune trial each, one CPU a trial.
@@ -40,7 +42,9 @@ def run(numbers: Sequence[int], work: Callable[[int], Mapping[str, Any]]) -> lis
             trainable,
             param_space={"number": tune.grid_search(list(numbers))},
             # Reused actors: twelve short trials take 4.5 s instead of 25 s.
-            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=_slots(ray), metric="seconds", mode="min"),
+            tune_config=tune.TuneConfig(
+                reuse_actors=True, max_concurrent_trials=_actors(ray, len(numbers)), metric="seconds", mode="min"
+            ),
             run_config=tune.RunConfig(
                 storage_path=storage,
                 verbose=0,
@@ -60,5 +64,7 @@ def _trial(settings: Mapping[str, Any], work: Callable[[int], Mapping[str, Any]]
     return dict(work(int(settings["number"])))
 
 
-def _slots(ray: Any) -> int:
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+def _actors(ray: Any, trials: int) -> int:
+    # An actor imports for as long as about eight short trials take: a second one pays off beyond that only.
+    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    return min(cpus, -(-trials // TRIALS_AN_ACTOR))
