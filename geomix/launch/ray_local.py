@@ -13,6 +13,8 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
     # The controller polls its workers this often; 2 s (the default) would be felt in runs of seconds.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # One process less a session; nothing preempts the workers of one machine.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # Ray's own progress tables and warnings are noise beside ours.
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -22,7 +22,8 @@ class Resources:
 
     cpus: int = 1
     gpus: int = 0
-    workers: int = 1
+    workers: int = 0
+    """Ray Train workers; 0: the process itself trains."""
 
 
 Backend = Callable[[Sequence[str], Resources], int]
@@ -62,7 +63,7 @@ def run_stage(stage: str, place: Place, content: Mapping[str, Any], resources: R
     store.write_json(spec_uri, spec)
     store.delete(out_uri)
     argv = ["python", "-m", f"geomix.{stage}", "--spec", spec_uri, "--out", out_uri]
-    status = run(argv, resources or _resources(), os.environ.get("GEOMIX_BACKEND", "local"))
+    status = run(argv, resources or Resources(workers=train_workers()), os.environ.get("GEOMIX_BACKEND", "local"))
     try:
         out = store.read_json(out_uri)
     except FileNotFoundError:
@@ -79,8 +80,15 @@ def run_stage(stage: str, place: Place, content: Mapping[str, Any], resources: R
     raise error
 
 
-def _resources() -> Resources:
-    return Resources(workers=int(os.environ.get("GEOMIX_TRAIN_WORKERS", "1")))
+def train_workers() -> int:
+    """Ray Train workers of a pretraining: GEOMIX_TRAIN_WORKERS, by default 0 (the step's process trains by itself).
+
+    Raises InputError.
+    """
+    text = os.environ.get("GEOMIX_TRAIN_WORKERS", "0")
+    if not text.isdecimal():
+        raise InputError(f"GEOMIX_TRAIN_WORKERS={text!r}", wanted="a whole number, 0 or more")
+    return int(text)
 
 
 def stage_main(stage: str, work: Callable[[Mapping[str, Any], Place], Any], argv: Sequence[str] | None = None) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import geomix
 from geomix import config, ids, manifest, step, store, tables, track
+from geomix.errors import DataError, GeomixError, TrainingError
+from geomix.launch.stage import train_workers
 from geomix.models import registry, scales
 from geomix.models.registry import Model
 from geomix.pretrain import worker
@@ -23,13 +24,14 @@ def run(item: Item, place: step.Place) -> list[dict[str, Any]]:
     """Encoders of `item` (one of `shard`'s), one a training seed: {"train_seed", "uri", "sha256"}.
 
     `uri` is a folder with model.safetensors, config.json and metrics.json. All seeds that are not there yet are trained in
-    one Ray Train session. The baseline on raw features has no encoder: an empty list. Raises DataError, TrainingError.
+    one Ray Train session; a seed that cannot be trained fails alone, in its own step. The baseline on raw features has no
+    encoder: an empty list. Raises DataError, TrainingError.
     """
-    model = str(item["model"])
-    if model == manifest.RAW:
+    if item.get("model") == manifest.RAW:
         return []
-    study = config.Study.model_validate(store.read_json(store.join(str(item["plan"]), "study.json")))
-    one = _Item(item, study, place, scales.preset(study.scale, model), [int(s) for s in item["train_seeds"]])
+    study = _study(item)
+    preset = scales.preset(study.scale, str(item["model"]))
+    one = _Item(item, study, place, preset, [int(s) for s in item["train_seeds"]])
     found = []
     for seed in one.seeds:
         done = step.run(
@@ -40,13 +42,14 @@ def run(item: Item, place: step.Place) -> list[dict[str, Any]]:
 
 
 class _Item:
-    """One item, its preset and its seeds; `trained` tells whether the one session of this process has run."""
+    """One item, its preset and its seeds; `failure` is what ended the one training session of this process, if it ran."""
 
     def __init__(self, item: Item, study: config.Study, place: step.Place, preset: scales.Preset, seeds: list[int]) -> None:
         self.item, self.study, self.place, self.preset, self.seeds = item, study, place, preset, seeds
         self.model, self.hash = str(item["model"]), str(item["manifest_hash"])
         self.inputs = {"manifest": self.hash, "pool": str(item.get("pool_hash") or "")}
         self.trained = False
+        self.failure: GeomixError | None = None
 
     def config(self, seed: int) -> dict[str, Any]:
         """What decides the encoder beside the manifest. A published one is what it is."""
@@ -97,16 +100,29 @@ class _Item:
         if self.hash == manifest.NONE:
             return model, [], {}
         self._train()
-        found = checkpoint.latest(self.checkpoints(seed))
-        assert found is not None  # `_train` ended without an error
-        assert found.step == self.preset.steps
+        found = self._finished(seed)
+        if found is None:
+            raise self.failure or TrainingError(
+                f"no finished training in {self.checkpoints(seed)}",
+                wanted="a root that every training worker reaches",
+                remedy="use a shared file system or an object store (s3://...) as root",
+            )
         checkpoint.weights(found, model)
         return model, found.history, dict(found.meter)
 
+    def _finished(self, seed: int) -> checkpoint.Checkpoint | None:
+        found = checkpoint.latest(self.checkpoints(seed))
+        return found if found is not None and found.step == self.preset.steps else None
+
     def _train(self) -> None:
+        """Trains every seed that is neither published nor, by a run that was killed before it could publish, trained."""
         if self.trained:
             return
+        self.trained = True
         pending = [seed for seed in self.seeds if step.find(self.place.root, "pretrain", self.key(seed)) is None]
+        pending = [seed for seed in pending if self._finished(seed) is None]
+        if not pending:
+            return
         spec = {
             "store": self.item["store"],
             "manifest": self.item["manifest"],
@@ -115,9 +131,10 @@ class _Item:
             "scale": self.study.scale,
             "seeds": [{"train_seed": seed, "folder": self.checkpoints(seed)} for seed in pending],
         }
-        workers = int(os.environ.get("GEOMIX_TRAIN_WORKERS", "1"))
-        ray_loop.fit(worker.train, spec, workers, store.join(self.checkpoints(pending[0]), "error.json"))
-        self.trained = True
+        try:
+            ray_loop.fit(worker.train, spec, train_workers(), store.join(self.checkpoints(pending[0]), "error.json"))
+        except GeomixError as error:
+            self.failure = error  # raised by the seed it stopped: those before it are published
 
     def _track(self, seed: int, folder: str, model: Model, history: list[dict[str, float]], meter: Mapping[str, float]) -> None:
         parent = str(self.item["plan"]).rstrip("/").split("/")[-2]
@@ -138,6 +155,19 @@ class _Item:
                 child.dataset(f"pool {self.item.get('pool')}", str(self.item["pool_hash"]), str(pool.get("uri", "")))
                 child.dataset("manifest", self.hash, where)
             child.encoder(folder, _inputs(), model.embed_dim)
+
+
+def _study(item: Item) -> config.Study:
+    lacking = [k for k in ("plan", "model", "manifest_hash", "train_seeds") if k not in item]
+    if not lacking and item["manifest_hash"] != manifest.NONE and not item.get("weights"):
+        lacking = [k for k in ("store", "manifest", "pool_hash") if not item.get(k)]
+    if lacking:
+        raise DataError(f"an item without {', '.join(lacking)}", wanted="one of the items that `shard` returned")
+    uri = store.join(str(item["plan"]), "study.json")
+    try:
+        return config.Study.model_validate(store.read_json(uri))
+    except (FileNotFoundError, ValueError) as error:
+        raise DataError(f"{uri}: {error}", wanted="the plan of a study", remedy="run `geomix plan` again") from None
 
 
 def _inputs() -> list[tuple[str, str, tuple[int, ...]]]:

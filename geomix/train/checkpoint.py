@@ -11,12 +11,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 
 from geomix import store
+from geomix.errors import DataError
+from geomix.train.optimizer import AdamW
 
 KEEP = 2
 """Newest checkpoints that stay: if the newest turns out to be damaged, the one before it still serves."""
@@ -36,14 +37,13 @@ def save(
     folder: str,
     step: int,
     model: nn.Module,
-    optimizer: optim.Optimizer,
+    optimizer: AdamW,
     history: list[dict[str, float]],
     meter: Mapping[str, float],
 ) -> None:
     """Writes the checkpoint of `step` and removes those before the last `KEEP`."""
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{k}": v for k, v in state.items()}
+    tensors |= {f"optimizer.{k}": v for k, v in optimizer.tensors().items()}
     # A parameter shared under two names must be two tensors in the file.
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in sorted(tensors.items())}
     target = store.join(folder, f"{step:08d}")
@@ -65,16 +65,10 @@ def latest(folder: str) -> Checkpoint | None:
     return None
 
 
-def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: optim.Optimizer) -> None:
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: AdamW) -> None:
     """Puts the checkpoint's tensors into `model` and `optimizer`, which were made as for a fresh start."""
     weights(checkpoint, model)
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in checkpoint.tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "optimizer":
-            number, _, key = rest.partition(".")
-            state.setdefault(int(number), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load({k.removeprefix("optimizer."): v for k, v in checkpoint.tensors.items() if k.startswith("optimizer.")})
 
 
 def weights(checkpoint: Checkpoint, model: nn.Module) -> None:
@@ -92,7 +86,7 @@ def _read(uri: str) -> Checkpoint | None:
         with tempfile.TemporaryDirectory() as scratch:
             path = store.local_copy(store.join(uri, "state.safetensors"), Path(scratch))
             data = path.read_bytes()
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, DataError):  # no `complete` yet, or one that is not JSON
         return None
     if hashlib.sha256(data).hexdigest() != content["sha256"]:
         return None

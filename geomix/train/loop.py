@@ -10,14 +10,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 
 from geomix.errors import TrainingError
 from geomix.models.batch import SeriesBatch
@@ -25,6 +25,7 @@ from geomix.models.losses import LossSums, total
 from geomix.models.registry import Model
 from geomix.models.scales import Preset
 from geomix.train import checkpoint
+from geomix.train.optimizer import AdamW
 from geomix.train.order import Order, share
 
 LOG_EVERY = 10
@@ -81,12 +82,14 @@ def train(training: Training, reader: Reader, worker: Worker) -> None:
 
     Raises TrainingError where the loss is not finite.
     """
+    with _one_thread(worker.device):
+        _train(training, reader, worker)
+
+
+def _train(training: Training, reader: Reader, worker: Worker) -> None:
     preset = training.preset
-    if worker.device.type == "cpu":
-        # More threads add up in another order, and the last digits would depend on the machine's load.
-        torch.set_num_threads(1)
     model = training.model().to(worker.device).train()
-    optimizer = _optimizer(model, preset)
+    optimizer = AdamW(model, preset.betas, preset.weight_decay)
     found = checkpoint.latest(training.folder)
     if found is not None:
         checkpoint.restore(found, model, optimizer)
@@ -104,13 +107,21 @@ def train(training: Training, reader: Reader, worker: Worker) -> None:
             checkpoint.save(training.folder, ended, model, optimizer, history, meter.read())
 
 
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    # On a CPU more threads add up in another order, and the last digits would depend on the machine.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if device.type == "cpu" else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _step(
-    model: Model, optimizer: optim.Optimizer, batch: SeriesBatch, training: Training, step: int, worker: Worker
+    model: Model, optimizer: AdamW, batch: SeriesBatch, training: Training, step: int, worker: Worker
 ) -> dict[str, float]:
     preset = training.preset
-    rate = learning_rate(preset, step)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
     half = preset.precision == "bf16"
     with torch.autocast(worker.device.type, torch.bfloat16) if half else nullcontext():
         terms: LossSums = model.loss_sums(batch, training.seed, step)
@@ -118,17 +129,19 @@ def _step(
     sums = worker.add(torch.stack([v.detach().float() for n in names for v in (terms[n].numerator, terms[n].denominator)]))
     denominators = {name: sums[2 * i + 1] for i, name in enumerate(names)}
     loss = total(terms, denominators)
-    optimizer.zero_grad()
+    optimizer.clear()
     loss.backward()  # type: ignore[no-untyped-call]
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    _add_gradients(parameters, worker)
-    norm = torch.nn.utils.clip_grad_norm_(parameters, preset.clip)
-    by_term = {name: float(sums[2 * i] / sums[2 * i + 1].clamp(min=1e-12)) for i, name in enumerate(names)}
+    _add_gradients(optimizer.parameters, worker)
+    clipped = torch.nn.utils.clip_grad_norm_(optimizer.parameters, preset.clip)
+    # One transfer a step: on a GPU every number read by itself would wait for all the work before it.
+    *numbers, norm = torch.cat([sums, clipped.detach().float().reshape(1)]).tolist()
+    by_term = {name: numbers[2 * i] / max(numbers[2 * i + 1], 1e-12) for i, name in enumerate(names)}
     value = sum(terms[name].weight * by_term[name] for name in names)
-    if not (math.isfinite(value) and math.isfinite(float(norm))):
-        raise _not_finite(value, float(norm), step, batch.id_B)
-    optimizer.step()
-    return {"loss": value, **{f"loss_{name}": v for name, v in by_term.items()}, "lr": rate, "gradient_norm": float(norm)}
+    if not (math.isfinite(value) and math.isfinite(norm)):
+        raise _not_finite(value, norm, step, batch.id_B)
+    rate = learning_rate(preset, step)
+    optimizer.step(rate)
+    return {"loss": value, **{f"loss_{name}": v for name, v in by_term.items()}, "lr": rate, "gradient_norm": norm}
 
 
 def _add_gradients(parameters: Sequence[nn.Parameter], worker: Worker) -> None:
@@ -147,15 +160,6 @@ def _not_finite(loss: float, norm: float, step: int, names: Sequence[str]) -> Tr
         wanted="finite numbers",
         remedy="look for values out of their unit among these samples (reflectance 0-1, dB, K, m), or lower the learning rate",
     )
-
-
-def _optimizer(model: nn.Module, preset: Preset) -> optim.Optimizer:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": preset.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return optim.AdamW(groups, lr=preset.lr, betas=preset.betas, fused=True)
 
 
 def _batches(reader: Reader, order: Order, worker: Worker, steps: range, meter: _Meter) -> Iterator[tuple[int, SeriesBatch]]:

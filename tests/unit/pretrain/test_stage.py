@@ -1,7 +1,9 @@
-"""The pretrain step on a real chip store and a real Ray: what is trained once, what is not trained, what fails."""
+"""The pretrain step on a real chip store: what is trained once, what is not trained, what fails."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import pytest
 import torch
 
 from geomix import config, manifest, pretrain, series, step, store, tables
-from geomix.errors import DataError
+from geomix.errors import DataError, InputError, TrainingError
 from geomix.models import registry
 from geomix.shard.write import materialise
+from geomix.train import loop
 from tests.integration.studies import TINY
 
 NAMES = [f"s-{i:03d}" for i in range(40)]
@@ -62,7 +65,6 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(a[k], b[k]) for k in a)
 
 
-@pytest.mark.usefixtures("ray_session")
 def test_every_seed_is_trained_once_and_then_skipped(
     item: dict[str, Any], place: step.Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +87,43 @@ def test_every_seed_is_trained_once_and_then_skipped(
     assert pretrain.run({**item, "compositions": ["other"]}, place) == found
 
 
+@pytest.mark.usefixtures("ray_session")
+def test_a_ray_worker_trains_the_same_to_the_bit(
+    item: dict[str, Any], place: step.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = pretrain.run({**item, "train_seeds": [1]}, place)
+    monkeypatch.setenv("GEOMIX_TRAIN_WORKERS", "1")
+    (there,) = pretrain.run({**item, "train_seeds": [1]}, step.Place(place.root + "-ray", place.run))
+    assert there["sha256"] == here[0]["sha256"]
+
+
+def test_what_was_trained_but_not_published_is_published_without_training(
+    item: dict[str, Any], place: step.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pretrain.run(item, place)
+    for one in found:
+        store.delete(store.join(one["uri"], "..", "complete"))
+    monkeypatch.setattr("geomix.train.ray_loop.fit", lambda *_: pytest.fail("trained again"))
+    assert [one["sha256"] for one in pretrain.run(item, place)] == [one["sha256"] for one in found]
+
+
+def test_a_seed_that_cannot_be_trained_fails_alone(
+    item: dict[str, Any], place: step.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = loop.train
+
+    def failing(training: loop.Training, *rest: Any) -> None:
+        if training.seed == 1:
+            raise TrainingError("step 7: loss nan")
+        train(training, *rest)
+
+    monkeypatch.setattr(loop, "train", failing)
+    with pytest.raises(TrainingError, match="step 7"):
+        pretrain.run(item, place)
+    records = step.records(place.root, place.run)
+    assert [(r["label"].rpartition(" ")[2], r["state"]) for r in records] == [("0", "done"), ("1", "failed")]
+
+
 def test_zero_pretraining_is_the_model_before_its_first_step(item: dict[str, Any], place: step.Place) -> None:
     found = pretrain.run(untrained(item), place)
     config_json = store.read_json(store.join(found[1]["uri"], "config.json"))
@@ -105,11 +144,49 @@ def test_raw_features_need_no_encoder(item: dict[str, Any], place: step.Place) -
     assert pretrain.run({**item, "model": "raw", "manifest_hash": "raw"}, place) == []
 
 
-@pytest.mark.usefixtures("ray_session")
-def test_an_explained_error_of_a_worker_arrives_as_itself(item: dict[str, Any], place: step.Place) -> None:
+def test_a_store_without_its_index(item: dict[str, Any], place: step.Place) -> None:
     store.delete(store.join(item["store"], "index.parquet"))
     with pytest.raises(DataError):
         pretrain.run(item, place)
     (record,) = step.records(place.root, place.run)
     assert record["state"] == "failed"
     assert record["error"]["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"store": None}, "an item without store"),
+        ({"train_seeds": ...}, "an item without train_seeds"),
+        ({"plan": "/nowhere"}, "/nowhere/study.json"),
+    ],
+)
+def test_an_item_that_is_not_one(item: dict[str, Any], place: step.Place, changes: dict[str, Any], seen: str) -> None:
+    wrong = {k: v for k, v in (item | changes).items() if v is not ...}
+    with pytest.raises(DataError, match=seen):
+        pretrain.run(wrong, place)
+
+
+def test_a_number_of_workers_that_is_none(item: dict[str, Any], place: step.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEOMIX_TRAIN_WORKERS", "two")
+    with pytest.raises(InputError, match="GEOMIX_TRAIN_WORKERS='two'"):
+        pretrain.run(item, place)
+
+
+def test_the_command_trains_and_says_what_is_wrong(item: dict[str, Any], place: step.Place, tmp_path: Path) -> None:
+    def command(content: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        spec = {"root": place.root, "run": place.run, "item": content}
+        store.write_json(str(tmp_path / "spec.json"), spec)
+        arguments = ["--spec", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out.json")]
+        return subprocess.run(
+            [sys.executable, "-m", "geomix.pretrain", *arguments], capture_output=True, text=True, check=False
+        )
+
+    done = command({**item, "train_seeds": [0.0]})
+    assert (done.returncode, done.stderr) == (0, "")
+    (result,) = store.read_json(str(tmp_path / "out.json"))["result"]
+    assert registry.load(result["uri"])
+    wrong = command({**item, "manifest_hash": "other", "store": str(tmp_path / "nowhere")})
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+    assert store.read_json(str(tmp_path / "out.json"))["error"]["class"] == "DataError"

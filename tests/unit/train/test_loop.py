@@ -5,24 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from geomix.errors import TrainingError
-from geomix.models import registry, scales
+from geomix.models import scales
 from geomix.train import checkpoint, loop
 from tests.unit.train.memory import Memory
+from tests.unit.train.work import PRESET, training
 
-PRESET = dataclasses.replace(
-    scales.preset("tiny", "presto"), steps=20, batch_size=16, lr=2e-3, checkpoint_every=5, warmup_steps=2
-)
+REPOSITORY = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).with_name("golden_loss.json")
-
-
-def training(folder: Path, preset: scales.Preset = PRESET, seed: int = 0) -> loop.Training:
-    return loop.Training(lambda: registry.build("presto", preset.config, seed), preset, "manifest", seed, str(folder))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -67,6 +65,28 @@ def test_a_restart_is_invisible(tmp_path: Path, steps_before: int) -> None:
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[k], found[k]) for k in expected)
+
+
+def test_sigkill_at_any_time_is_invisible(tmp_path: Path) -> None:
+    # In a process of its own, killed again and again: during steps, during the writing of a checkpoint, at any time.
+    killed = 0
+    for _ in range(50):
+        command = [sys.executable, "-m", "tests.unit.train.work", str(tmp_path / "cut")]
+        process = subprocess.Popen(command, cwd=REPOSITORY)
+        before = checkpoint.latest(str(tmp_path / "cut"))
+        while process.poll() is None:
+            found = checkpoint.latest(str(tmp_path / "cut"))
+            if killed < 3 and found is not None and (before is None or found.step > before.step):
+                time.sleep(0.013 * killed)
+                process.kill()
+                killed += 1
+                break
+        if process.wait() == 0:
+            break
+    assert killed >= 2
+    loop.train(training(tmp_path / "whole"), Memory(50), loop.Worker())
+    expected, found_weights = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(expected[k], found_weights[k]) for k in expected)
 
 
 def test_a_finished_training_reads_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from geomix.train.order import Order, share
 
 
 @given(samples=st.integers(1, 700), batch=st.integers(1, 64))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_epoch_holds_every_sample_once(samples: int, batch: int) -> None:
     order = Order("m", 0, samples, batch)
     steps = -(-2 * samples // batch)
