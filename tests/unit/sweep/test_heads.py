@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
-from geomix.sweep import forest, heads, linear, metrics
+from geomix.sweep import heads, linear, metrics
 from geomix.sweep.heads import Problems, Query
 
 
@@ -102,7 +102,7 @@ def test_forest_regression_scores_like_scikit_learns() -> None:
 
 def test_a_single_tree_learns_an_exact_rule_in_small_and_large_problems() -> None:
     rng = np.random.default_rng(0)
-    for rows in (60, forest.SMALL + 200):
+    for rows in (60, heads.MOST_ROWS + 200):
         x = rng.integers(0, 4, (1, rows, 2)).astype(np.float32)
         label = (x[..., 0] >= 2).astype(float)
         asked = np.array([[0, 3], [1, 0], [2, 0], [3, 3]], dtype=np.float32)
