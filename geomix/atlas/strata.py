@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from geomix import config
 from geomix.atlas import climate, countries, landcover
+from geomix.atlas.polygons import read_polygons
 from geomix.atlas.sources import Source
 from geomix.errors import CompositionError
 
@@ -50,3 +53,14 @@ def _known(stratum: str) -> Stratum:
     if stratum not in STRATA:
         raise CompositionError(f"unknown stratum {stratum!r}", wanted=f"one of {', '.join(STRATA)}")
     return STRATA[stratum]
+
+
+def of_study(study: config.Study) -> dict[str, Stratum]:
+    """Every stratum that `study` may name: those of the packaged maps, then its own polygons. Files are read when asked."""
+    return {**STRATA, **{name: _of_polygons(own) for name, own in study.strata.items()}}
+
+
+def _of_polygons(own: config.Polygons) -> Stratum:
+    # Read once for lookup and source, and not for ever: the user may correct the file while a process lives.
+    read = cache(lambda: read_polygons(own.uri, own.column))
+    return Stratum(at=lambda lon, lat: read().at(lon, lat), source=lambda: read().source)

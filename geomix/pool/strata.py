@@ -45,13 +45,9 @@ def build(study: config.Study, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     lon, lat = frame["lon"].to_numpy(), frame["lat"].to_numpy()
     columns: dict[str, Any] = {"id": frame["id"]}
     sources = {}
-    for name in atlas.STRATA:
-        columns[name] = atlas.lookup(name, lon, lat)
-        sources[name] = atlas.source(name).to_json()
-    for name, own in study.strata.items():
-        polygons = atlas.read_polygons(own.uri, own.column)
-        columns[name] = polygons.at(lon, lat)
-        sources[name] = polygons.source.to_json()
+    for name, stratum in atlas.of_study(study).items():
+        columns[name] = stratum.at(lon, lat)
+        sources[name] = stratum.source().to_json()
     return pd.DataFrame(columns), sources
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from geomix import config, ids, series, store, tables
+from geomix import config, ids, series, tables
 from geomix.errors import StudyError, TaskError
 from geomix.ids import U64
+
+if TYPE_CHECKING:
+    from geomix.atlas import Stratum
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -96,9 +99,7 @@ def fingerprint(name: str, study: config.Study) -> dict[str, Any]:
     content = task.model_dump(mode="json", exclude={"models", "heads", "shots", "splits"})
     stratum = _looked_up(task, study)
     if stratum:
-        from geomix import atlas
-
-        content["region"] = {"stratum": stratum, "sha256": atlas.source(stratum).sha256}
+        content["region"] = {"stratum": stratum, "sha256": _stratum(stratum, study).source().sha256}
     if isinstance(task, config.EarthTask):
         from geomix import earth
 
@@ -108,17 +109,7 @@ def fingerprint(name: str, study: config.Study) -> dict[str, Any]:
     if isinstance(task.series, config.SeriesArrays):
         content["series"].pop("uri")
         files.append(task.series.uri)
-    return {"name": name, "task": content, "files": [_hash(uri) for uri in files]}
-
-
-def _hash(uri: str) -> str:
-    try:
-        return ids.sha256(store.read_bytes(uri))
-    except (FileNotFoundError, IsADirectoryError):
-        names = [n for n in store.list_names(uri) if n.endswith(".parquet")]
-        if not names:
-            tables.read(uri)  # explains what is missing
-        return ids.sha256(*(store.read_bytes(store.join(uri, n)) for n in names))
+    return {"name": name, "task": content, "files": [tables.digest(uri) for uri in files]}
 
 
 def _looked_up(task: config.Task, study: config.Study) -> str | None:
@@ -128,13 +119,20 @@ def _looked_up(task: config.Task, study: config.Study) -> str | None:
     return study.sweep.region
 
 
-def _regions_of(stratum: str | None, lonlat_N2: F64) -> Objects:
+def _stratum(name: str, study: config.Study) -> Stratum:
+    from geomix import atlas
+
+    known = atlas.of_study(study)
+    if name not in known:
+        raise StudyError(f"sweep.region: unknown stratum {name!r}", wanted=f"one of {', '.join(known)}")
+    return known[name]
+
+
+def _regions_of(stratum: str | None, study: config.Study, lonlat_N2: F64) -> Objects:
     regions = np.full(len(lonlat_N2), None, dtype=object)
     known = np.isfinite(lonlat_N2).all(axis=1)
     if stratum is not None and known.any():
-        from geomix import atlas
-
-        regions[known] = [_text(r) for r in atlas.lookup(stratum, lonlat_N2[known, 0], lonlat_N2[known, 1])]
+        regions[known] = [_text(r) for r in _stratum(stratum, study).at(lonlat_N2[known, 0], lonlat_N2[known, 1])]
     return regions
 
 
@@ -151,7 +149,7 @@ def _from_earth(name: str, task: config.EarthTask, study: config.Study) -> TaskD
     simulated, label = earth.simulate(lon, lat, list(sample_ids), study.earth)
     lonlat = np.stack([lon, lat], axis=1)
     classes, codes = _classes(np.asarray(label), f"task {name}")
-    regions = _regions_of(study.sweep.region, lonlat)
+    regions = _regions_of(study.sweep.region, study, lonlat)
     raw = _raw_from_series(simulated)
     return TaskData(name, "classification", sample_ids, lonlat, simulated, codes, classes, regions, None, raw, True)
 
@@ -170,7 +168,7 @@ def _from_table(name: str, task: config.TableTask, study: config.Study) -> TaskD
     if task.region is not None:
         regions = np.array([_text(v) for v in kept[task.region]], dtype=object)
     else:
-        regions = _regions_of(_looked_up(task, study), lonlat)
+        regions = _regions_of(_looked_up(task, study), study, lonlat)
     inputs = series.read(task.series, frame, rows, task.uri)
     raw = kept[list(task.raw)].to_numpy(dtype=np.float32) if task.raw else _raw_from_series(inputs)
     published = None if task.split is None else _published(kept[task.split], task.split, where)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 
-from geomix import sweep
+from geomix import config, sweep
 from geomix.errors import DataError, GeomixError, StudyError, TaskError
 from geomix.sweep import prepared, tasks
 from tests.unit.sweep import made
@@ -54,6 +56,20 @@ def test_regions_are_looked_up_where_no_column_names_them(uri: str) -> None:
     places = {"lon": np.where(np.arange(600) % 2, 10.0, 20.0), "lat": np.where(np.arange(600) % 2, 50.0, 5.0)}
     data = tasks.load("made", made.study(changed(uri, **places), region=None))
     assert data.regions == ("Africa", "Europe")
+
+
+def test_regions_come_from_the_studys_own_polygons(uri: str, tmp_path: Path) -> None:
+    basins = str(tmp_path / "basins.geojson")
+    shapes = [shapely.box(0, 10, 15, 40), shapely.box(15, 10, 30, 40)]
+    geopandas.GeoDataFrame({"basin": ["left", "right"]}, geometry=shapes, crs="EPSG:4326").to_file(basins)
+    study = made.study(uri, {"region": "basin"}, region=None)
+    study = study.model_copy(update={"strata": {"basin": config.Polygons(uri=basins, column="basin")}})
+    data = tasks.load("made", study)
+    east = data.lonlat_N2[:, 0] > 15
+    assert (data.region_N == np.where(east, "right", "left")).all()
+    assert tasks.fingerprint("made", study)["task"]["region"]["stratum"] == "basin"
+    with pytest.raises(StudyError, match=r"unknown stratum 'basin'"):
+        tasks.load("made", made.study(uri, {"region": "basin"}, region=None))
 
 
 @pytest.mark.parametrize(
