@@ -8,176 +8,77 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-ModelName: TypeAlias = Literal["presto"]
-Modality: TypeAlias = Literal["series"]
-HeadName: TypeAlias = Literal["logistic", "ridge", "mlp", "random_forest", "knn"]
-SplitName: TypeAlias = Literal["random", "block", "leave_region_out", "published"]
+from geomix.config_compositions import (
+    Cities,
+    Composition,
+    Mix,
+    NoPretraining,
+    OneHot,
+    Stratified,
+    Uniform,
+    Weights,
+    Where,
+)
+from geomix.config_data import (
+    Correction,
+    Earth,
+    EarthPool,
+    EarthTask,
+    HeadName,
+    Modality,
+    ModelName,
+    Polygons,
+    Pool,
+    SeriesArrays,
+    SeriesColumns,
+    SplitName,
+    Strict,
+    TablePool,
+    TableTask,
+    Task,
+)
+
+__all__ = [
+    "Cities",
+    "Composition",
+    "Correction",
+    "Earth",
+    "EarthPool",
+    "EarthTask",
+    "Exclude",
+    "HeadName",
+    "Mix",
+    "Modality",
+    "ModelName",
+    "ModelUse",
+    "Name",
+    "NoPretraining",
+    "OneHot",
+    "Polygons",
+    "Pool",
+    "Primary",
+    "Report",
+    "Scale",
+    "Seeds",
+    "SeriesArrays",
+    "SeriesColumns",
+    "SplitName",
+    "Stratified",
+    "Strict",
+    "Study",
+    "Sweep",
+    "TablePool",
+    "TableTask",
+    "Task",
+    "Uniform",
+    "Weights",
+    "Where",
+]
+
 Scale: TypeAlias = Literal["tiny", "debug", "small", "medium", "large", "paper"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=60)]
-
-
-class Strict(BaseModel):
-    """Base of every part of a study: unknown keys are errors, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Earth(Strict):
-    """The synthetic Earth, one a study: what its pools and its tasks are simulated from (design rule 10)."""
-
-    seed: int = 0
-    world: Literal["realistic", "null", "effect"] = "realistic"
-    """realistic; null: pixels and labels independent of place; effect: `target` differs by `effect`."""
-    target: str = "Africa"
-    """world `effect` only: the continent whose crops look different."""
-    effect: float = Field(default=1.0, ge=0)
-    """world `effect` only: the declared size of that difference; 0 is a realistic world."""
-
-
-class Correction(Strict):
-    """A unit that differs for some rows: `channel` becomes value * factor + offset where `where` holds."""
-
-    where: str
-    """A DuckDB boolean over the table's columns."""
-    channel: str
-    factor: float = 1.0
-    offset: float = 0.0
-    why: str
-    """The reason, kept in the store's description."""
-
-
-class SeriesArrays(Strict):
-    """Monthly series in an .npz or .npy file, row by row beside a table: float [rows, T, channels], NaN = missing."""
-
-    uri: str
-    array: str = "X"
-    """Name of the array inside an .npz file."""
-    channels: dict[str, int]
-    """geomix band name (`tables.SERIES_BANDS`) -> index of the channel in the array."""
-    factor: dict[str, float] = {}
-    """Band -> factor that turns the stored number into the band's unit (reflectance, dB, K, m): B2: 0.0001."""
-    corrections: tuple[Correction, ...] = ()
-    start_month: str = "start_month"
-    """Column with the month of the first step, 0 = January."""
-
-
-class SeriesColumns(Strict):
-    """Series spread over a table's columns: one entry a step."""
-
-    class Step(Strict):
-        """One time step: its calendar month (0 = January) and band -> column."""
-
-        month: int = Field(ge=0, le=11)
-        bands: dict[str, str]
-
-    steps: tuple[Step, ...] = Field(min_length=1)
-    factor: dict[str, float] = {}
-
-
-class EarthPool(Strict):
-    """A pool of simulated series at real places."""
-
-    kind: Literal["earth"]
-    modality: Modality = "series"
-    size: PositiveInt
-    """Rows of the pool."""
-    bias: float = Field(default=1.0, ge=0)
-    """Row-density bias: rows follow area * (1 + bias * w), w rising towards cities; 0 is equal area."""
-
-
-class TablePool(Strict):
-    """A pool in the user's own table (Parquet, GeoParquet or CSV) with series beside it."""
-
-    kind: Literal["table"]
-    modality: Modality = "series"
-    uri: str
-    lon: str = "lon"
-    lat: str = "lat"
-    id: str | None = None
-    """Column with unique ids; without it, ids are the hash of place, time and values."""
-    place: str | None = None
-    """Column that groups visits of one place; without it, coordinates rounded to 1e-5 degrees."""
-    time: str | None = None
-    where: str | None = None
-    """A DuckDB boolean over the table's columns; rows that do not satisfy it are left out."""
-    columns: tuple[str, ...] = ()
-    """Further columns kept for `where` strategies."""
-    arrays: SeriesArrays
-
-
-Pool = Annotated[EarthPool | TablePool, Field(discriminator="kind")]
-
-
-class Uniform(Strict):
-    """Uniform over the pool's rows, or over land area (`weight: area`)."""
-
-    strategy: Literal["uniform"]
-    weight: Literal["rows", "area"] = "rows"
-
-
-class Stratified(Strict):
-    """Equal counts from every value of a stratum."""
-
-    strategy: Literal["stratified"]
-    by: str
-
-
-class Where(Strict):
-    """Uniform among the rows that satisfy a DuckDB boolean over pool and strata columns."""
-
-    strategy: Literal["where"]
-    expr: str
-
-
-class Cities(Strict):
-    """Around the largest cities: a Gaussian of `sigma_km`, then the nearest unused pool row."""
-
-    strategy: Literal["cities"]
-    top: PositiveInt = 10000
-    sigma_km: PositiveFloat = 50.0
-
-
-class OneHot(Strict):
-    """One region only: `value` of stratum `by`; `each: stratum` expands to one composition a value."""
-
-    strategy: Literal["onehot"]
-    each: str | None = None
-    by: str | None = None
-    value: str | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> OneHot:
-        if (self.each is None) == (self.by is None) or (self.by is None) != (self.value is None):
-            raise ValueError("write either `each: STRATUM`, or `by: STRATUM` with `value: VALUE`")
-        return self
-
-
-class Mix(Strict):
-    """Shares of other compositions of this study, interleaved."""
-
-    strategy: Literal["mix"]
-    of: dict[str, PositiveFloat] = Field(min_length=2)
-
-
-class NoPretraining(Strict):
-    """Zero pretraining: a randomly initialised encoder."""
-
-    strategy: Literal["none"]
-
-
-class Weights(Strict):
-    """A published checkpoint, judged beside the others."""
-
-    strategy: Literal["weights"]
-    uri: str
-    model: ModelName
-
-
-Composition = Annotated[
-    Uniform | Stratified | Where | Cities | OneHot | Mix | NoPretraining | Weights, Field(discriminator="strategy")
-]
 
 
 class ModelUse(Strict):
@@ -199,44 +100,6 @@ class Seeds(Strict):
         if not value or len(set(value)) != len(value) or min(value) < 0:
             raise ValueError("a list of different integers, each 0 or more, is needed")
         return value
-
-
-class EarthTask(Strict):
-    """Crop / non-crop at simulated places, balanced over the continents."""
-
-    kind: Literal["earth"]
-    models: tuple[ModelName, ...] = Field(min_length=1)
-    size: PositiveInt = 6000
-    """Labelled places in all."""
-
-
-class TableTask(Strict):
-    """The user's own labelled table (Parquet, GeoParquet or CSV)."""
-
-    kind: Literal["table"]
-    models: tuple[ModelName, ...] = Field(min_length=1)
-    uri: str
-    target: Literal["classification", "regression"]
-    label: str
-    where: str | None = None
-    lon: str | None = None
-    lat: str | None = None
-    region: str | None = None
-    """Column of regions; without it, `sweep.region` looked up from the coordinates."""
-    split: str | None = None
-    """Column of the published split: train / val / test."""
-    splits: tuple[SplitName, ...] | None = None
-    """Splits for this task; without it, those of `sweep.splits` that its columns allow."""
-    heads: tuple[HeadName, ...] | None = None
-    shots: tuple[PositiveInt | Literal["all"], ...] | None = None
-    location: bool = True
-    """False: the location token is dropped for the whole task (some rows have no coordinates)."""
-    series: SeriesArrays | SeriesColumns
-    raw: tuple[str, ...] = ()
-    """Columns of the raw-feature baseline; without it, the series' own values."""
-
-
-Task = Annotated[EarthTask | TableTask, Field(discriminator="kind")]
 
 
 class Sweep(Strict):
@@ -268,14 +131,6 @@ class Report(Strict):
     primary: Primary
 
 
-class Polygons(Strict):
-    """A stratum from the user's own polygons (any file GeoPandas reads, or GeoParquet): biomes, basins, ecoregions."""
-
-    uri: str
-    column: str
-    """Attribute that names the class; a place outside every polygon has none."""
-
-
 class Exclude(Strict):
     """Exclusion zones: pool rows nearer to a task's place than this are removed before drawing."""
 
@@ -289,7 +144,7 @@ class Study(Strict):
     scale: Scale
     earth: Earth = Earth()
     pools: dict[Name, Pool] = Field(min_length=1)
-    strata: dict[Name, Polygons] = {}
+    strata: dict[Name, Polygons] = Field(default_factory=dict)
     """Strata of one's own beside continent, country, climate, climate_zone and landcover."""
     exclude: Exclude = Exclude()
     budget: PositiveInt

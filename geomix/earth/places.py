@@ -42,20 +42,28 @@ def pool_rows(pool: config.EarthPool, earth: config.Earth) -> pd.DataFrame:
 def task_rows(task: config.EarthTask, earth: config.Earth, name: str) -> pd.DataFrame:
     """The task's `size` labelled places: row (0, 1, ...), lon, lat (degrees, WGS84).
 
-    The six continents have equal counts (a remainder goes to the first by name), and in each, half of the places are
-    crops (of an odd count the larger half is not). Places are drawn from all land with the same density, by a sequence of
-    their own for every task name. Raises TaskError if `size` cannot hold both classes in every continent.
+    The task's continents (all six, if it names none) have equal counts (a remainder goes to the first by name), and in
+    each, half of the places are crops (of an odd count the larger half is not). Places are drawn from all land with the
+    same density, by a sequence of their own for every task name. Raises TaskError if `size` cannot hold both classes in
+    every continent.
     """
     worlds.check(earth)
-    if task.size < 2 * len(land.CONTINENTS):
+    unknown = sorted(set(task.regions or ()) - set(land.CONTINENTS))
+    if unknown:
+        raise TaskError(
+            f"task {name}: {unknown[0]!r} is not a continent of the synthetic Earth",
+            wanted=f"regions among {', '.join(land.CONTINENTS)}",
+        )
+    named = [c for c in land.CONTINENTS if task.regions is None or c in task.regions]
+    if task.size < 2 * len(named):
         raise TaskError(
             f"task {name}: size {task.size}",
-            wanted=f"{2 * len(land.CONTINENTS)} or more: both classes in each of {len(land.CONTINENTS)} continents",
+            wanted=f"{2 * len(named)} or more: both classes in each of {len(named)} continents",
         )
     wanted = np.zeros((len(land.CONTINENTS), 2), dtype=np.int64)
-    for c in range(len(land.CONTINENTS)):
-        count = task.size // len(land.CONTINENTS) + (c < task.size % len(land.CONTINENTS))
-        wanted[c] = count - count // 2, count // 2
+    for n, continent in enumerate(named):
+        count = task.size // len(named) + (n < task.size % len(named))
+        wanted[land.CONTINENTS.index(continent)] = count - count // 2, count // 2
     chosen = _fill(wanted, f"task {name}", earth)
     return pd.DataFrame({"row": np.arange(len(chosen.lon)), "lon": chosen.lon, "lat": chosen.lat})
 

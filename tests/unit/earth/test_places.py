@@ -80,6 +80,19 @@ def test_task_is_balanced_over_continents_and_classes(world: str) -> None:
         assert label[where == name].sum() == 50
 
 
+def test_a_task_of_some_continents_has_places_there_alone() -> None:
+    named = config.EarthTask(kind="earth", models=("presto",), size=41, regions=("Europe", "Africa"))
+    rows = earth.task_rows(named, WORLD, "cropland")
+    where = continents(rows)
+    assert {name: int((where == name).sum()) for name in set(where)} == {"Africa": 21, "Europe": 20}
+    whole = continents(task(606))
+    assert set(whole) == set(land.CONTINENTS)
+    with pytest.raises(errors.TaskError, match="Atlantis"):
+        earth.task_rows(named.model_copy(update={"regions": ("Atlantis",)}), WORLD, "cropland")
+    with pytest.raises(errors.TaskError, match="4 or more"):
+        earth.task_rows(named.model_copy(update={"size": 3}), WORLD, "cropland")
+
+
 def test_tasks_and_pools_have_their_own_places() -> None:
     mine, other, candidates = task(600), task(600, name="other"), pool(3000)
     sets = [set(zip(f["lon"], f["lat"], strict=True)) for f in (mine, other, candidates)]
