@@ -23,16 +23,16 @@ def _problems() -> tuple[heads.Problems, list[heads.Query]]:
 
 
 def logistic(_: Path) -> Measured:
-    """Logistic regression with its path of penalties."""
+    """Logistic regression with its path of strengths."""
     problems, queries = _problems()
-    configs = [{"c": c} for c in heads.PENALTIES]
+    configs = [{"c": c} for c in heads.STRENGTHS]
 
     def one_by_one() -> None:
         for x, label in zip(problems.x_BSD, problems.label_BS, strict=True):
-            for c in heads.PENALTIES:
+            for c in heads.STRENGTHS:
                 LogisticRegression(C=c, max_iter=1000).fit(x, label).predict_proba(queries[0].x_MD)
 
-    name = f"{PROBLEMS} logistic paths of {len(heads.PENALTIES)} penalties"
+    name = f"{PROBLEMS} logistic paths of {len(heads.STRENGTHS)} strengths"
     return compare(name, lambda: heads.judge("logistic", problems, queries, configs), "scikit-learn", one_by_one, goal=1)
 
 
