@@ -25,11 +25,12 @@ def run(study: str, root: str, run_name: str, cpus: int, show: Show) -> None:
 
     On Ctrl-C every process is ended; finished steps stay and the same command goes on from them.
     """
-    log = store.local_path(store.join(root, "runs", run_name, "log.txt"))
-    log.parent.mkdir(parents=True, exist_ok=True)
-    track.prepare(root)
-    with ray_local.started(cpus), log.open("wb") as output:
+    folder = store.local_path(store.join(root, "runs", run_name))
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log.txt"
+    with ray_local.OnDemand(folder / "ray", cpus) as ray, log.open("wb") as output:
         environment = os.environ | {
+            **ray.environment,
             "GEOMIX_RUN": run_name,
             "MLFLOW_TRACKING_URI": track.tracking_uri(root) or "",
             # Components find the same interpreter's packages, and Python does not hold their output back.
@@ -41,7 +42,7 @@ def run(study: str, root: str, run_name: str, cpus: int, show: Show) -> None:
         # A session of its own: Ctrl-C reaches this process alone, which then ends the whole group in order.
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
         try:
-            status = _watch(child, root, run_name, show)
+            status = _watch(child, root, run_name, show, ray)
         finally:
             _end(child)
     error = workdir.first_error(root, run_name)
@@ -51,8 +52,9 @@ def run(study: str, root: str, run_name: str, cpus: int, show: Show) -> None:
         raise GeomixError(f"the pipeline ended with status {status}", remedy=f"read {log}")
 
 
-def _watch(child: subprocess.Popen[bytes], root: str, run_name: str, show: Show) -> int:
+def _watch(child: subprocess.Popen[bytes], root: str, run_name: str, show: Show, ray: ray_local.OnDemand) -> int:
     while True:
+        ray.serve()
         status = child.poll()
         records = step.records(root, run_name)
         show(records)

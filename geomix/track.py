@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geomix import store
+from geomix import ids, store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,10 +34,9 @@ def tracking_uri(root: str) -> str | None:
     return f"sqlite:///{store.local_path(root).absolute()}/mlflow.db" if store.is_local(root) else None
 
 
-def prepare(root: str) -> None:
-    """Creates the database and the experiment once, before writers start: concurrent first users break a fresh SQLite."""
-    client = _client(root)
-    if client is not None and client.get_experiment_by_name(EXPERIMENT) is None:
+def _prepare(root: str, client: MlflowClient) -> None:
+    # Once, before there are many writers: concurrent first users break a fresh SQLite.
+    if client.get_experiment_by_name(EXPERIMENT) is None:
         location = None
         if str(tracking_uri(root)).startswith("sqlite:"):
             location = f"file://{store.local_path(root).absolute()}/mlartifacts"
@@ -149,14 +148,29 @@ class Run:
 
 def parent(root: str, parent_hash: str, study: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
     """The study's run, found by `parent_hash` or created; MLFLOW_RUN_ID names another one (set by a KFP backend)."""
-    prepare(root)
     client = _client(root)
     if client is None:
         return Run(None, "")
+    _prepare(root, client)
     run = Run(client, os.environ.get("MLFLOW_RUN_ID") or _find_or_create(client, parent_hash, study, {}))
     run.params(params)
     run.tags({"geomix.kind": "study", "geomix.study": study, **tags})
+    store.write_json(_mark(root, parent_hash), {"run_id": run.run_id})
     return run
+
+
+def has_parent(root: str, parent_hash: str) -> bool:
+    """Whether `parent` was called for this run at the present address, or tracking is off. Does not import MLflow."""
+    uri = tracking_uri(root)
+    if uri is None:
+        return True
+    lost = uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
+    return not lost and store.exists(_mark(root, parent_hash))
+
+
+def _mark(root: str, parent_hash: str) -> str:
+    address = ids.sha256(str(tracking_uri(root)), os.environ.get("MLFLOW_RUN_ID", ""))
+    return store.join(root, "tracked", f"{parent_hash}-{address[:12]}.json")
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def leftovers(root: str) -> list[str]:
     for run in runs(root):
         found += [
             store.join(root, "runs", run, name)
-            for name in ("kfp", "launch")
+            for name in ("kfp", "launch", "ray")
             if store.exists(store.join(root, "runs", run, name))
         ]
     if store.is_local(root):

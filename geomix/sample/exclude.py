@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.spatial import cKDTree
+import scipy  # loads scipy.spatial when it is first used
 
 from geomix import ids
 from geomix.sample import sphere
@@ -21,7 +21,7 @@ def near(lon: F64, lat: F64, places: pd.DataFrame, km: float) -> npt.NDArray[np.
     known = _coordinates(places)
     if km <= 0 or not len(known) or not len(lon):
         return np.zeros(len(lon), dtype=bool)
-    tree = cKDTree(sphere.unit_vectors(known[:, 0], known[:, 1]))
+    tree = scipy.spatial.cKDTree(sphere.unit_vectors(known[:, 0], known[:, 1]))
     chords, _ = tree.query(sphere.unit_vectors(lon, lat), distance_upper_bound=sphere.chord(km * 1000 + 1))
     far = ~np.isfinite(chords)
     distance = sphere.metres(np.where(far, 2.0, chords))

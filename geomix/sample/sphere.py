@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+import scipy  # loads scipy.spatial when it is first used
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -67,12 +67,12 @@ def nearest_unused(lon: F64, lat: F64, tie: npt.NDArray[np.uint64], to_lon: F64,
     used = np.zeros(len(points), dtype=bool)
     found = np.empty(len(targets), dtype=np.int64)
     far = np.empty(len(targets), dtype=np.float64)
-    free, tree, dense = np.arange(len(points)), cKDTree(points, balanced_tree=False, compact_nodes=False), False
+    free, tree, dense = np.arange(len(points)), scipy.spatial.cKDTree(points, balanced_tree=False, compact_nodes=False), False
     start = 0
     while start < len(targets):
         if dense:  # neighbours run out around busy targets: leave used rows out of the tree
             free = np.flatnonzero(~used)
-            tree = cKDTree(points[free], balanced_tree=False, compact_nodes=False)
+            tree = scipy.spatial.cKDTree(points[free], balanced_tree=False, compact_nodes=False)
         block = targets[start : start + _BLOCK]
         width = min(len(free), _NEAR)
         chords, near = tree.query(block, k=np.arange(1, width + 1))

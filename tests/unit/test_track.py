@@ -39,6 +39,21 @@ def test_children_are_found_again_by_hash(root: str, tmp_path: Path) -> None:
     assert track.find_parent(root, "p1").run_id == parent.run_id
 
 
+def test_a_known_parent_is_told_without_mlflow(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not track.has_parent(root, "p1")
+    track.parent(root, "p1", "study", {}, {})
+    monkeypatch.setattr(track, "_client", lambda _: pytest.fail("asked MLflow"))
+    assert track.has_parent(root, "p1")
+    assert not track.has_parent(root, "p2")
+    with monkeypatch.context() as other:
+        other.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+        assert not track.has_parent(root, "p1")
+    (tmp_path / "work" / "mlflow.db").unlink()
+    assert not track.has_parent(root, "p1")
+    monkeypatch.setenv("GEOMIX_TRACKING", "off")
+    assert track.has_parent(root, "p1")
+
+
 def test_a_failed_child_says_so(root: str) -> None:
     parent = track.parent(root, "p1", "study", {}, {})
     assert parent.client is not None
