@@ -26,8 +26,12 @@ ARMS = {
 
 
 def summary(geomix: Run, folder: Path, **changes: Any) -> dict[str, Any]:
-    """summary.json of the tiny study with three arms, two draws, two training seeds and `changes`."""
-    own = {"seeds": {"draw": [0, 1], "train": [0, 1], "label": 10}, "sweep__shots": [50], "report__primary__shots": 50}
+    """summary.json of the tiny study with three arms, two draws, four training seeds and `changes`.
+
+    Four, because how well an encoder keeps the pattern depends on its training seed as much as on what it saw: with two,
+    the same differences cannot be told from chance.
+    """
+    own = {"seeds": {"draw": [0, 1], "train": [0, 1, 2, 3], "label": 10}, "sweep__shots": [10], "report__primary__shots": 10}
     study = studies.study(folder / "tiny.yaml", compositions=ARMS, **{**own, **changes})
     done = geomix("run", str(study), "--workdir", str(folder / "work"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,7 +43,7 @@ def test_with_a_declared_effect_the_composition_that_covers_the_target_wins(geom
     found = summary(geomix, tmp_path, earth=earth, pools__series__size=6000, tasks__cropland__regions=["Africa"])
     means = {name: found["compositions"][name]["mean"] for name in ARMS}
     assert found["winner"] == "africa", found["reason"]
-    assert means["africa"] > max(means["elsewhere"], means["europe"]) + 0.03
+    assert means["africa"] > max(means["elsewhere"], means["europe"]) + 0.05
 
 
 def test_in_the_null_world_no_winner_is_declared(geomix: Run, tmp_path: Path) -> None:
