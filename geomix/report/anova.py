@@ -29,10 +29,16 @@ class Term:
 
 
 def combine(terms: Sequence[Term]) -> tuple[float, float]:
-    """Variance and Satterthwaite degrees of freedom of a sum of terms: (sum x)^2 / sum(x^2 / df)."""
+    """Variance and Satterthwaite degrees of freedom of a sum of terms: (sum x)^2 / sum(x^2 / df).
+
+    A sum of positive terms has at least the degrees of freedom of its poorest term. A difference can fall below that, where
+    the rule says nothing any more and quantiles explode: it gets that many at least.
+    """
     variance = sum(t.coefficient * t.mean_square for t in terms)
     weight = sum((t.coefficient * t.mean_square) ** 2 / t.df for t in terms)
-    return variance, (variance**2 / weight if weight > 0 else float("nan"))
+    if not weight > 0:
+        return variance, float("nan")
+    return variance, max(variance**2 / weight, min(t.df for t in terms))
 
 
 def crossed(y_CDS: F64) -> dict[str, Term]:

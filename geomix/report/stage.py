@@ -13,7 +13,7 @@ from geomix.report import cannot, compositions, endpoint, plainly, rows, stats, 
 if TYPE_CHECKING:
     from geomix.report import page
 
-SCHEMA = 1
+SCHEMA = 2
 
 FILES = ("report.html", "summary.json", "results.parquet")
 """What the step leaves, here and under `{root}/reports/{study}/`."""

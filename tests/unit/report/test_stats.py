@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import special
 
-from geomix.report import stats
+from geomix.report import anova, stats
 from tests.unit.report.worlds import units
 
 STUDIES = 300
@@ -52,6 +52,14 @@ def test_effects_that_all_compositions_share_cancel_in_contrasts_and_widen_means
     assert e.high is not None
     assert e.low is not None
     assert c.high - c.low < (e.high - e.low) / 4
+
+
+def test_degrees_of_freedom_of_a_difference_do_not_vanish() -> None:
+    variance, df = anova.combine([anova.Term(1.0, 1.0, 1), anova.Term(-1.0, 0.9, 4)])
+    assert variance == pytest.approx(0.1)
+    assert df == 1
+    _, df = anova.combine([anova.Term(1.0, 1.0, 3), anova.Term(1.0, 1.0, 3)])
+    assert df == pytest.approx(6)
 
 
 def test_zero_pretraining_that_scatters_more_is_not_given_the_pooled_variance() -> None:
