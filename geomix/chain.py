@@ -46,7 +46,7 @@ def _report(chain: Chain) -> str:
 
 
 _STAGES: tuple[tuple[str, Callable[[Chain], Any]], ...] = (
-    ("plan", lambda chain: plan.run(chain.study, chain.place)),
+    ("plan", lambda chain: plan.run(chain.study, chain.place, sweep.preflight)),
     ("pool", lambda chain: pool.run(chain.results["plan"], chain.place)),
     ("sample", lambda chain: [sample.run(draw, chain.place) for draw in chain.results["pool"]]),
     ("shard", lambda chain: shard.run(chain.results["plan"], chain.results["sample"], chain.place)),

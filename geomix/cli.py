@@ -93,6 +93,10 @@ def _print_grid(study: str) -> None:
     console.print(table)
     console.print(f"compositions: {', '.join(found.compositions)}")
     console.print(f"at most {found.scores:,} score cells; at most {found.store_bytes / 2**20:,.1f} MiB of pixels")
+    minutes = [line.core_minutes for line in found.lines]
+    known = [m for m in minutes if m is not None]
+    time = f"about {sum(known):.1f} minutes of one CPU core" if len(known) == len(minutes) else "not measured at this scale"
+    console.print(f"time of pretraining: {time}", highlight=False)
     console.print(f"replication: {found.detectable}", highlight=False)
 
 
@@ -103,16 +107,19 @@ def run(study: StudyArgument, work: WorkdirOption = "work", cpus: CpusOption = C
 
 
 def _run(study: str, root: str, cpus: int) -> None:
-    from geomix import supervise, sweep
+    from geomix import supervise, track
     from geomix.show import Progress, finished
 
     read = study_file.load(study)
     workdir.writable(root)
     run_name = workdir.new_run()
     _print_grid(study)
-    sweep.preflight(read)
-    with Progress(console, read) as progress:
-        supervise.run(study, root, run_name, cpus, progress.update)
+    try:
+        with Progress(console, read) as progress:
+            supervise.run(study, root, run_name, cpus, progress.update)
+    except BaseException as error:
+        track.abandon(root, read.identity, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
     finished(console, root, run_name, study, read)
 
 

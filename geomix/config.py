@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from geomix import ids
 from geomix.config_compositions import (
     Cities,
     Composition,
@@ -211,6 +212,11 @@ class Study(Strict):
     def synthetic(self) -> bool:
         """True if any pool or task is the synthetic Earth: every number is then labelled synthetic."""
         return any(p.kind == "earth" for p in self.pools.values()) or any(t.kind == "earth" for t in self.tasks.values())
+
+    @property
+    def identity(self) -> str:
+        """Hex digest of all that the study runs; its report section may change and it stays the same study."""
+        return ids.sha256(ids.canonical_json({k: v for k, v in self.to_json().items() if k != "report"}))[:24]
 
     def to_json(self) -> dict[str, Any]:
         """The study as plain JSON values, defaults written out."""

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -103,16 +104,20 @@ def records(root: str, run: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda record: float(record["ended"]))
 
 
-def main(work: Callable[[], Any]) -> Any:
+def main(work: Callable[[], Any], stage: str = "", here: Place | None = None) -> Any:
     """The result of `work()`; an explained error is printed in one message and ends the process with its exit code.
 
-    Entry of every KFP component: the traceback of wrong input helps nobody.
+    Entry of every KFP component: the traceback of wrong input helps nobody. An error of `stage` from outside a step (before
+    its key is known) is recorded in the run of `here`: whoever watches the run learns from its records why it failed.
     """
     die_with_parent()
+    end_on_sigterm()
     try:
         return without_nulls(work())
     except GeomixError as error:
         print(f"error: {error.message}", file=sys.stderr, flush=True)
+        if here is not None and not _recorded(here, error):
+            _record(here, stage, ids.sha256(error.seen)[:24], stage, "failed", time.time(), error.to_json())
         sys.exit(error.exit_code)
 
 
@@ -130,10 +135,14 @@ def die_with_parent() -> None:
     """
     if sys.platform == "linux":
         import ctypes
-        import signal
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def end_on_sigterm() -> None:
+    """Makes SIGTERM end this process as `sys.exit` does, so that child processes and MLflow runs are ended in order."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _fail_at_once(folder: str, place: Place) -> None:
@@ -175,6 +184,10 @@ def _record_failure(
     # What the attempt wrote is of no use to anybody, except checkpoints, which live beside the attempts.
     store.delete(store.join(folder, attempt))
     _record(place, stage, key, label, "failed", started, content)
+
+
+def _recorded(place: Place, error: GeomixError) -> bool:
+    return any(r["state"] == "failed" and r["error"]["seen"] == error.seen for r in records(place.root, place.run))
 
 
 def _record(

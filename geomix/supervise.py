@@ -28,6 +28,7 @@ def run(study: str, root: str, run_name: str, cpus: int, show: Show) -> None:
     folder = store.local_path(store.join(root, "runs", run_name))
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
+    workdir.mark_running(root, run_name)
     with ray_local.OnDemand(folder / "ray", cpus) as ray, log.open("wb") as output:
         environment = os.environ | {
             **ray.environment,

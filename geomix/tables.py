@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -128,14 +128,29 @@ def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise DataError(f"{uri}: no such file", remedy="check the path in the study file") from None
     try:
-        if ".csv" in uri:
-            frame = pd.read_csv(io.BytesIO(data), compression="gzip" if uri.endswith(".gz") else None)
+        if uri.endswith((".csv", ".csv.gz")):
+            frame = _read_csv(data, "gzip" if uri.endswith(".gz") else None)
         else:
             frame = pq.read_table(io.BytesIO(data)).to_pandas()
     except (ValueError, OSError, pa.ArrowException) as error:
         raise DataError(f"{uri}: not a readable table ({error})", remedy="is the file complete? write it again") from None
     need(frame, columns or (), uri)
     return frame if columns is None else frame[list(columns)]
+
+
+_NO_VALUE = ("", "NaN", "nan", "null", "NULL")
+_NO_NUMBER = ("NA", "N/A", "n/a", "#N/A", "None")
+
+
+def _read_csv(data: bytes, compression: Literal["gzip"] | None) -> pd.DataFrame:
+    # NA is a missing number and a region's name (Namibia, North America): it depends on the rest of its column.
+    frame = pd.read_csv(io.BytesIO(data), compression=compression, keep_default_na=False, na_values=list(_NO_VALUE))
+    for name in frame.columns[frame.dtypes.map(pd.api.types.is_string_dtype)]:
+        values = frame[name].where(~frame[name].isin(_NO_NUMBER))
+        numbers = pd.to_numeric(values, errors="coerce")
+        if numbers.notna().any() and numbers.notna().equals(values.notna()):
+            frame[name] = numbers
+    return frame
 
 
 def digest(uri: str) -> str:
@@ -160,6 +175,24 @@ def need(frame: pd.DataFrame, columns: Sequence[str], uri: str) -> None:
             f"{uri}: no column {', '.join(map(repr, lacking))}",
             wanted=f"one of its columns: {', '.join(map(str, frame.columns))}",
         )
+
+
+def lonlat(frame: pd.DataFrame, lon: str, lat: str, name: str) -> npt.NDArray[np.float64]:
+    """Coordinates in columns `lon` and `lat`: degrees, WGS84, float64 [rows, 2], longitude first.
+
+    What is not a number, and half a coordinate, is NaN. Raises DataError if a column is absent or a value is out of range.
+    """
+    need(frame, [lon, lat], name)
+    found = np.column_stack([pd.to_numeric(frame[c], errors="coerce").to_numpy(dtype=np.float64) for c in (lon, lat)])
+    bad = np.flatnonzero((np.abs(found[:, 0]) > 180) | (np.abs(found[:, 1]) > 90))
+    if len(bad):
+        raise DataError(
+            f"{name}: row {frame.index[bad[0]]} has longitude {found[bad[0], 0]:g}, latitude {found[bad[0], 1]:g}",
+            wanted="degrees, WGS84, longitude -180 to 180, latitude -90 to 90",
+            remedy="are `lon` and `lat` exchanged?",
+        )
+    found[~np.isfinite(found).all(axis=1)] = np.nan
+    return found
 
 
 def select(frame: pd.DataFrame, expression: str | None, name: str) -> npt.NDArray[np.bool_]:

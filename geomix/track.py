@@ -34,15 +34,6 @@ def tracking_uri(root: str) -> str | None:
     return f"sqlite:///{store.local_path(root).absolute()}/mlflow.db" if store.is_local(root) else None
 
 
-def _prepare(root: str, client: MlflowClient) -> None:
-    # Once, before there are many writers: concurrent first users break a fresh SQLite.
-    if client.get_experiment_by_name(EXPERIMENT) is None:
-        location = None
-        if str(tracking_uri(root)).startswith("sqlite:"):
-            location = f"file://{store.local_path(root).absolute()}/mlartifacts"
-        client.create_experiment(EXPERIMENT, artifact_location=location)
-
-
 def _client(root: str) -> MlflowClient | None:
     uri = tracking_uri(root)
     if uri is None:
@@ -151,26 +142,34 @@ def parent(root: str, parent_hash: str, study: str, params: Mapping[str, Any], t
     client = _client(root)
     if client is None:
         return Run(None, "")
-    _prepare(root, client)
-    run = Run(client, os.environ.get("MLFLOW_RUN_ID") or _find_or_create(client, parent_hash, study, {}))
+    run = Run(client, os.environ.get("MLFLOW_RUN_ID") or _find_or_create(root, client, parent_hash, study, {}))
     run.params(params)
     run.tags({"geomix.kind": "study", "geomix.study": study, **tags})
-    store.write_json(_mark(root, parent_hash), {"run_id": run.run_id})
+    set_logged(root, parent_hash)
     return run
 
 
-def has_parent(root: str, parent_hash: str) -> bool:
-    """Whether `parent` was called for this run at the present address, or tracking is off. Does not import MLflow."""
+def is_logged(root: str, name: str) -> bool:
+    """Whether `name` (a study's run, its report) was logged at the present address, or tracking is off.
+
+    Told by a small file, without importing MLflow (2.5 s).
+    """
     uri = tracking_uri(root)
     if uri is None:
         return True
     lost = uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
-    return not lost and store.exists(_mark(root, parent_hash))
+    return not lost and store.exists(_mark(root, name))
 
 
-def _mark(root: str, parent_hash: str) -> str:
+def set_logged(root: str, name: str) -> None:
+    """Remembers that `name` was logged at the present address."""
+    if tracking_uri(root) is not None:
+        store.write_bytes(_mark(root, name), b"")
+
+
+def _mark(root: str, name: str) -> str:
     address = ids.sha256(str(tracking_uri(root)), os.environ.get("MLFLOW_RUN_ID", ""))
-    return store.join(root, "tracked", f"{parent_hash}-{address[:12]}.json")
+    return store.join(root, "tracked", f"{name}-{address[:12]}")
 
 
 @contextmanager
@@ -189,8 +188,8 @@ def child(
     if client is None:
         yield Run(None, "")
         return
-    parent_id = _find(client, parent_hash)
-    run_id = _find_or_create(client, run_hash, name, {"mlflow.parentRunId": parent_id} if parent_id else {})
+    parent_id = _find(root, client, parent_hash)
+    run_id = _find_or_create(root, client, run_hash, name, {"mlflow.parentRunId": parent_id} if parent_id else {})
     run = Run(client, run_id)
     try:
         client.update_run(run_id, status="RUNNING")
@@ -198,37 +197,49 @@ def child(
         run.params(params or {})
         yield run
     except BaseException as error:
-        client.set_terminated(run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        client.set_terminated(run_id, "KILLED" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "FAILED")
         raise
     client.set_terminated(run_id, "FINISHED")
 
 
-def finish(run: Run) -> None:
-    """Ends the study's run."""
+def end(run: Run, status: str = "FINISHED") -> None:
+    """Ends the study's run: FINISHED, FAILED or KILLED."""
     if run.client is not None:
-        run.client.set_terminated(run.run_id, "FINISHED")
+        run.client.set_terminated(run.run_id, status)
+
+
+def abandon(root: str, parent_hash: str, status: str) -> None:
+    """Ends the run of a study that stopped early; nothing happens if it was never begun. The same command opens it again."""
+    if tracking_uri(root) is not None and is_logged(root, parent_hash):
+        end(find_parent(root, parent_hash), status)
 
 
 def find_parent(root: str, parent_hash: str) -> Run:
     """The study's run, as `plan` created it; a run that does nothing if there is none."""
     client = _client(root)
-    run_id = os.environ.get("MLFLOW_RUN_ID") or (_find(client, parent_hash) if client is not None else None)
+    run_id = os.environ.get("MLFLOW_RUN_ID") or (_find(root, client, parent_hash) if client is not None else None)
     return Run(client, run_id) if run_id else Run(None, "")
 
 
-def _experiment_id(client: MlflowClient) -> str:
+def _experiment_id(root: str, client: MlflowClient) -> str:
+    # The first step asks before there are many writers: concurrent first users break a fresh SQLite.
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    return str(experiment.experiment_id) if experiment is not None else str(client.create_experiment(EXPERIMENT))
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    # Without a place of its own MLflow would write artifacts into the caller's folder.
+    local = str(tracking_uri(root)).startswith("sqlite:") and store.is_local(root)
+    location = f"file://{store.local_path(root).absolute()}/mlartifacts" if local else None
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location))
 
 
-def _find(client: MlflowClient, run_hash: str) -> str | None:
-    found = client.search_runs([_experiment_id(client)], f"tags.run_hash = '{run_hash}'", max_results=1)
+def _find(root: str, client: MlflowClient, run_hash: str) -> str | None:
+    found = client.search_runs([_experiment_id(root, client)], f"tags.run_hash = '{run_hash}'", max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
-def _find_or_create(client: MlflowClient, run_hash: str, name: str, tags: Mapping[str, str]) -> str:
-    found = _find(client, run_hash)
+def _find_or_create(root: str, client: MlflowClient, run_hash: str, name: str, tags: Mapping[str, str]) -> str:
+    found = _find(root, client, run_hash)
     if found is None:
         tags = {**tags, "run_hash": run_hash, "mlflow.runName": name}
-        found = str(client.create_run(_experiment_id(client), tags=tags).info.run_id)
+        found = str(client.create_run(_experiment_id(root, client), tags=tags).info.run_id)
     return found

@@ -11,6 +11,9 @@ from typing import Any
 from geomix import step, store
 from geomix.errors import GeomixError, InputError, from_json
 
+PROCESS = "process"
+"""Folder of a run that says which process watches over it."""
+
 STAGES = ("plan", "pool", "sample", "shard", "pretrain", "sweep", "report")
 
 
@@ -66,6 +69,12 @@ def first_error(root: str, run: str) -> GeomixError | None:
     return None
 
 
+def mark_running(root: str, run: str) -> None:
+    """Says that this process watches over the run: while it lives, `leftovers` spares what the run's steps are writing."""
+    mark = {"host": os.uname().nodename, "pid": os.getpid(), "started": time.time()}
+    store.write_json(store.join(root, "runs", run, PROCESS, "started.json"), mark)
+
+
 def new_run() -> str:
     """A name for a run that starts now; names sort by time."""
     return time.strftime("run-%Y%m%d-%H%M%S", time.gmtime()) + f"-{os.getpid()}"
@@ -77,13 +86,11 @@ def leftovers(root: str) -> list[str]:
     for stage in STAGES:
         for key in store.list_names(store.join(root, stage)):
             found += _of_step(store.join(root, stage, key))
-    for run in runs(root):
-        found += [
-            store.join(root, "runs", run, name)
-            for name in ("kfp", "launch", "ray")
-            if store.exists(store.join(root, "runs", run, name))
-        ]
-    if store.is_local(root):
+    under_way = [run for run in runs(root) if _running(store.join(root, "runs", run, PROCESS))]
+    for run in set(runs(root)) - set(under_way):
+        folders = (store.join(root, "runs", run, name) for name in ("kfp", "launch", "ray", PROCESS))
+        found += [folder for folder in folders if store.exists(folder)]
+    if store.is_local(root) and not under_way:
         found += [str(path) for path in Path(store.local_path(root)).rglob(".writing-*")]
     return sorted(found)
 

@@ -14,6 +14,7 @@ def plan(study: str, root: str, run: str) -> str:
         root: URI under which every step is kept.
         run: Name of this run.
     """
-    from geomix import plan, step
+    from geomix import plan, step, sweep
 
-    return step.main(lambda: plan.run(study, step.place(root, run)))
+    here = step.place(root, run)
+    return step.main(lambda: plan.run(study, here, sweep.preflight), "plan", here)

@@ -16,4 +16,5 @@ def pool(plan: str, root: str, run: str) -> list:
     """
     from geomix import pool, step
 
-    return step.main(lambda: pool.run(plan, step.place(root, run)))
+    here = step.place(root, run)
+    return step.main(lambda: pool.run(plan, here), "pool", here)

@@ -16,4 +16,5 @@ def pretrain(item: dict, root: str, run: str) -> list:
     """
     from geomix import launch, step
 
-    return step.main(lambda: launch.run_stage("pretrain", step.place(root, run), {"item": item}))
+    here = step.place(root, run)
+    return step.main(lambda: launch.run_stage("pretrain", here, {"item": item}), "pretrain", here)

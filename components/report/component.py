@@ -19,7 +19,8 @@ def report(plan: str, items: list, rows: list, root: str, run: str, page: dsl.Ou
     """
     from geomix import report, step, store
 
-    folder = step.main(lambda: report.run(plan, items[0]["labels"], rows, step.place(root, run)))
+    here = step.place(root, run)
+    folder = step.main(lambda: report.run(plan, items[0]["labels"], rows, here), "report", here)
     with open(page.path, "wb") as file:
         file.write(store.read_bytes(store.join(folder, "report.html")))
     return folder

@@ -16,4 +16,5 @@ def sample(draw: dict, root: str, run: str) -> str:
     """
     from geomix import sample, step
 
-    return step.main(lambda: sample.run(draw, step.place(root, run)))
+    here = step.place(root, run)
+    return step.main(lambda: sample.run(draw, here), "sample", here)

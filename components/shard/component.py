@@ -17,4 +17,5 @@ def shard(plan: str, draws: list, root: str, run: str) -> list:
     """
     from geomix import shard, step
 
-    return step.main(lambda: shard.run(plan, draws, step.place(root, run)))
+    here = step.place(root, run)
+    return step.main(lambda: shard.run(plan, draws, here), "shard", here)

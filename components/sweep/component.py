@@ -18,4 +18,5 @@ def sweep(item: dict, encoders: list, root: str, run: str) -> str:
     from geomix import launch, step
 
     content = {"item": item, "encoders": encoders}
-    return step.main(lambda: launch.run_stage("sweep", step.place(root, run), content))
+    here = step.place(root, run)
+    return step.main(lambda: launch.run_stage("sweep", here, content), "sweep", here)

@@ -18,9 +18,6 @@ _FILE = "MCD12C1.A2019001.006.2020220162300.tif"
 WATER = 0
 """The map's class of water (17 in other editions of the same legend)."""
 
-FORESTS = (1, 2, 3, 4, 5)
-"""Evergreen needleleaf and broadleaf, deciduous needleleaf and broadleaf, mixed."""
-
 CROPLAND, URBAN, MOSAIC, SNOW, BARREN = 12, 13, 14, 15, 16
 """Cropland; urban; cropland and natural vegetation mosaic; snow and ice; barren."""
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from geomix.errors import GeomixError
+from geomix.errors import UnavailableError
 
 ENVIRONMENT = {
     # Ray's own usage reports would leave the machine.
@@ -42,7 +42,8 @@ OBJECT_STORE_BYTES = 200 * 2**20  # geomix passes URIs, not arrays; the default 
 def started(cpus: int) -> Iterator[str]:
     """Address of a local Ray with `cpus` CPUs, ended with the block; RAY_ADDRESS names it meanwhile.
 
-    If RAY_ADDRESS is set already, or a supervising process offers one, that Ray is used and left running.
+    If RAY_ADDRESS is set already, or a supervising process offers one, that Ray is used and left running. Raises
+    UnavailableError if Ray does not start.
     """
     if FOLDER in os.environ and not os.environ.get("RAY_ADDRESS"):
         os.environ["RAY_ADDRESS"] = _ask(Path(os.environ[FOLDER]))
@@ -55,14 +56,21 @@ def started(cpus: int) -> Iterator[str]:
     import ray
 
     try:
-        context = ray.init(
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level="ERROR",
-            configure_logging=False,
-        )
+        try:
+            context = ray.init(
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level="ERROR",
+                configure_logging=False,
+            )
+        except Exception as error:  # Ray has a class for every way to fail
+            raise UnavailableError(
+                f"Ray did not start: {type(error).__name__}: {error}",
+                wanted=f"{cpus} CPUs, {OBJECT_STORE_BYTES >> 20} MiB of /dev/shm, a free port on this machine",
+                remedy="free what is lacking and run the same command again, or name a running Ray in RAY_ADDRESS",
+            ) from error
         os.environ["RAY_ADDRESS"] = str(context.address_info["gcs_address"])
         yield os.environ["RAY_ADDRESS"]
     finally:
@@ -106,7 +114,7 @@ def _ask(folder: Path) -> str:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (folder / "address").exists():
         if time.monotonic() > deadline:
-            raise GeomixError(
+            raise UnavailableError(
                 f"no Ray within {PATIENCE_SECONDS:.0f} s of asking for one in {folder}",
                 wanted="a running `geomix run`",
                 remedy="run the same command again: finished steps are skipped",

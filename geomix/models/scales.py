@@ -51,6 +51,9 @@ def _presto(width: int, depth: int = 2, heads: int = 8) -> dict[str, Any]:
     }
 
 
+SECONDS_A_STEP: Mapping[tuple[str, str], float] = {("tiny", "presto"): 0.020, ("debug", "presto"): 0.021}
+"""Measured seconds of an optimiser step on one core of a 2-core machine (x86_64); scales not named were not measured."""
+
 _PAPER_SAMPLES, _PAPER_EPOCHS = 21_500_000, 20
 
 _TABLE: Mapping[tuple[str, str], Preset] = {

@@ -26,6 +26,8 @@ class Line:
     """Optimiser steps of one pretraining."""
     samples_seen: int
     """Samples a pretraining consumes: steps x batch."""
+    core_minutes: float | None
+    """Minutes that all pretrainings take on one CPU core, from measured steps; None at scales that were not measured."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def grid(study: config.Study, regions: int = 6) -> Grid:
         preset = scales.preset(study.scale, model)
         published = sum(isinstance(c, config.Weights) and c.model == model for c in study.compositions.values())
         trained = draws * len(study.seeds.train)
+        pace = scales.SECONDS_A_STEP.get((study.scale, model))
         lines.append(
             Line(
                 model=model,
@@ -62,6 +65,7 @@ def grid(study: config.Study, regions: int = 6) -> Grid:
                 encoders=trained + len(study.seeds.train) * zero + published,
                 steps=preset.steps,
                 samples_seen=preset.steps * preset.batch_size,
+                core_minutes=None if pace is None else trained * preset.steps * pace / 60,
             )
         )
     scores = 0

@@ -26,13 +26,5 @@ def _of_task(name: str, task: config.EarthTask | config.TableTask, world: config
     if task.lon is None or task.lat is None:
         lon = lat = np.full(len(kept), np.nan)
     else:
-        tables.need(frame, [task.lon, task.lat], task.uri)
-        lon, lat = (frame[c].to_numpy(dtype=np.float64)[kept] for c in (task.lon, task.lat))
-        bad = np.flatnonzero((np.abs(lon) > 180) | (np.abs(lat) > 90))
-        if len(bad):
-            raise DataError(
-                f"task {name}: row {kept[bad[0]]} of {task.uri} has longitude {lon[bad[0]]}, latitude {lat[bad[0]]}",
-                wanted="degrees, WGS84, longitude -180 to 180, latitude -90 to 90",
-                remedy="are `lon` and `lat` exchanged?",
-            )
+        lon, lat = tables.lonlat(frame.iloc[kept], task.lon, task.lat, f"task {name}, {task.uri}").T
     return pd.DataFrame({"task": name, "row": kept, "lon": lon, "lat": lat})

@@ -89,14 +89,19 @@ class Encoders:
 
     def _track(self, seed: int, folder: str, model: Model, history: list[dict[str, float]], meter: Mapping[str, float]) -> None:
         item = self.item
-        parent = str(item.content["plan"]).rstrip("/").split("/")[-2]
         params = {"model": item.model, "scale": item.study.scale, "train_seed": seed, "manifest_hash": item.hash}
         if history:
             preset = item.preset.to_json()
             params |= {**preset.pop("config"), **preset}
         tags = {"geomix.manifest_hash": item.hash, "geomix.synthetic": str(item.study.synthetic).lower()}
         with track.child(
-            item.place.root, parent, kind="pretrain", name=item.label(seed), run_hash=item.key(seed), params=params, tags=tags
+            item.place.root,
+            item.study.identity,
+            kind="pretrain",
+            name=item.label(seed),
+            run_hash=item.key(seed),
+            params=params,
+            tags=tags,
         ) as child:
             child.history([(int(line["step"]), {k: v for k, v in line.items() if k != "step"}) for line in history])
             child.metrics(meter)

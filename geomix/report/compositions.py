@@ -82,7 +82,7 @@ def read(labels: Sequence[Label]) -> list[Composition]:
         draws[label.draw_seed] = Draw(
             label.draw_seed,
             label.manifest_hash,
-            pools.lonlat(str(pool["uri"]), list(rows.drawn["id"])),
+            pools.lonlat(_beside(label.manifest, str(pool["uri"])), list(rows.drawn["id"])),
             _counts(description.get("requested")),
             _counts(description.get("realised")) or count(rows.drawn),
             _counts(description.get("refused_by_code")),
@@ -96,8 +96,15 @@ def pool_uris(labels: Sequence[Label]) -> dict[str, str]:
     found: dict[str, str] = {}
     for label in labels:
         if label.manifest is not None and label.pool is not None and label.pool not in found:
-            found[label.pool] = str(manifest.read(label.manifest).description["pool"]["uri"])
+            found[label.pool] = _beside(label.manifest, str(manifest.read(label.manifest).description["pool"]["uri"]))
     return found
+
+
+def _beside(manifest_uri: str, pool_uri: str) -> str:
+    # Manifests remember where their pool was when they were drawn; the work folder may have been moved since. Both lie
+    # under one root: {root}/shard/{key}/{attempt}/manifests/{name} and {root}/pool/{key}/{attempt}.
+    root = manifest_uri.rstrip("/").rsplit("/", 5)[0]
+    return store.join(root, *pool_uri.rstrip("/").split("/")[-3:])
 
 
 def count(rows: pd.DataFrame) -> dict[str, int]:

@@ -49,7 +49,7 @@ def _label(entry: Mapping[str, Any], uri: str) -> Label:
             entry["pool"],
             str(entry["model"]),
             str(entry["manifest_hash"]),
-            entry["manifest"],
+            entry["manifest"] and store.join(uri.rsplit("/", 1)[0], entry["manifest"]),
         )
     except KeyError as error:
         raise DataError(f"{uri}: an entry lacks {error}", wanted="composition, draw_seed, pool, model, manifest_hash") from None

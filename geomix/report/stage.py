@@ -42,10 +42,10 @@ def run(plan_uri: str, labels_uri: str, row_folders: Sequence[str], place: step.
         paths = {"report": FILES[0], "results": FILES[2], "plan": plan_uri, "labels": labels_uri}
         made = {**content.summary, "final_hash": final_hash, "rows": len(frame), "plan": plan_key, "paths": paths}
         shown = page.Content(**{**content.__dict__, "summary": made})
-        tables.write_parquet(store.join(folder, "results.parquet"), frame, tables.RESULT_SCHEMA)
+        marks = {"geomix.synthetic": str(study.synthetic).lower()}
+        tables.write_parquet(store.join(folder, "results.parquet"), frame, tables.RESULT_SCHEMA, marks)
         store.write_json(store.join(folder, "summary.json"), made)
         store.write_bytes(store.join(folder, "report.html"), page.render(shown).encode())
-        _track(place, plan_key, folder, made)
         return {"final_hash": final_hash, "winner": made["winner"]}
 
     done = step.run(
@@ -53,6 +53,9 @@ def run(plan_uri: str, labels_uri: str, row_folders: Sequence[str], place: step.
     )
     for name in FILES:
         store.write_bytes(store.join(place.root, "reports", study.name, name), store.read_bytes(store.join(done.uri, name)))
+    if not track.is_logged(place.root, f"report-{done.key}"):
+        _track(place, study, done.uri)
+        track.set_logged(place.root, f"report-{done.key}")
     return done.uri
 
 
@@ -103,11 +106,12 @@ def _pool_shares(labels: Sequence[rows.Label]) -> dict[str, tuple[str, float]]:
     return shares
 
 
-def _track(place: step.Place, plan_key: str, folder: str, made: Mapping[str, Any]) -> None:
-    run = track.find_parent(place.root, plan_key)
+def _track(place: step.Place, study: config.Study, folder: str) -> None:
+    made = store.read_json(store.join(folder, "summary.json"))
+    run = track.find_parent(place.root, study.identity)
     for name in FILES:
         run.file(store.join(folder, name), "report")
     metric = made["primary"]["metric"]
     run.metrics({f"primary.{metric}.{name}": x["mean"] for name, x in made["compositions"].items() if x["mean"] is not None})
     run.tags({"geomix.final_hash": made["final_hash"], "geomix.winner": str(made["winner"])})
-    track.finish(run)
+    track.end(run)

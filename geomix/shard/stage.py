@@ -18,7 +18,7 @@ from geomix.shard.items import Drawn, Item, Realised
 from geomix.shard.realise import realise
 from geomix.shard.write import materialise
 
-SCHEMA = 1
+SCHEMA = 2
 
 MANIFESTS = "manifests"
 """Folder of the realised manifests in the step's output."""
@@ -119,6 +119,8 @@ def _work(
         mine, counts[pool] = _realise(folder, [drawn[n] for n in chosen], [manifests[n] for n in chosen], supply)
         realised += mine
     found, labels = items.items(study, realised, weights)
+    for label in labels:  # relative to labels.json
+        label["manifest"] = label["manifest"] and f"{MANIFESTS}/{_last(label['manifest'])}"
     store.write_json(store.join(folder, "labels.json"), labels)
     return {"items": [_portable(item) for item in found], "samples": counts}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,6 @@ from geomix.shard.sources import Load
 
 PART_ROWS = 16384
 """Series of a part: 12 months x 16 channels x 4 bytes make 12.6 MB, which is also what a killed writer loses at most."""
-
-Progress = Callable[[int, int], None]
-"""Called with (samples done, samples in all) after every part."""
 
 
 def describe(pool_hash: str, recipe: Mapping[str, Any], steps: int) -> dict[str, Any]:
@@ -49,7 +46,6 @@ def materialise(
     *,
     pool_hash: str,
     recipe: Mapping[str, Any],
-    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """The index of the store (layout.INDEX_SCHEMA) after every one of `ids` is in it, with pixels or with a refusal code.
 
@@ -65,8 +61,6 @@ def materialise(
         for start in range(0, len(missing), PART_ROWS):
             rows = pool.loc[missing[start : start + PART_ROWS]].rename_axis("id").reset_index()
             index = _append(store_uri, index, rows, load(rows), lock, pool_hash=pool_hash, recipe=recipe)
-            if progress is not None:
-                progress(min(start + PART_ROWS, len(missing)), len(missing))
     return index.rows
 
 

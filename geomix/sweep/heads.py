@@ -68,8 +68,6 @@ class Query:
 Scores = list[npt.NDArray[Any]]
 """One [P, b, M, K] a query: scores of classes (the larger the likelier), or values of a regression."""
 
-Head = Callable[[Problems, Sequence[Query], Sequence[Config]], Scores]
-
 
 def grid(head: config.HeadName, shots: Shots, scale: config.Scale) -> tuple[Config, ...]:
     """Configurations that the search chooses from, the plainest first (it wins ties); one alone needs no search."""

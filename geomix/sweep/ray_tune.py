@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from geomix.errors import GeomixError
+from geomix.errors import GeomixError, from_json
 from geomix.launch import ray_local
 
 QUIET = {
@@ -27,7 +27,8 @@ TRIALS_AN_ACTOR = 16
 def run(numbers: Sequence[int], work: Callable[[int], Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What `work(number)` returned for each of `numbers`, in their order: one Tune trial each, one CPU a trial.
 
-    Uses the Ray at RAY_ADDRESS, or starts one for the time being. Raises GeomixError with the trial's trace if one fails.
+    Uses the Ray at RAY_ADDRESS, or starts one for the time being. Raises a trial's explained error as it is, any other
+    as a GeomixError with its trace.
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     with ray_local.started(os.cpu_count() or 1), tempfile.TemporaryDirectory(prefix="geomix-tune-") as storage:
@@ -56,12 +57,19 @@ def run(numbers: Sequence[int], work: Callable[[int], Mapping[str, Any]]) -> lis
     if results.errors:
         first = results.errors[0]
         raise GeomixError(f"a trial of the sweep failed: {first}", remedy="finished cells are kept: run the same command again")
+    explained = [r.metrics["error"] for r in results if "error" in (r.metrics or {})]
+    if explained:
+        raise from_json(explained[0])
     by_number = {int(r.config["number"]): dict(r.metrics) for r in results}
     return [by_number[n] for n in numbers]
 
 
 def _trial(settings: Mapping[str, Any], work: Callable[[int], Mapping[str, Any]]) -> dict[str, Any]:
-    return dict(work(int(settings["number"])))
+    try:
+        return dict(work(int(settings["number"])))
+    except GeomixError as error:
+        # Through Tune it would come out as a trace: its class and exit code would be lost.
+        return {"seconds": 0.0, "error": error.to_json()}
 
 
 def _actors(ray: Any, trials: int) -> int:

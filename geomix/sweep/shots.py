@@ -33,12 +33,12 @@ def draw(data: TaskData, split: str, fold: Fold, shots: Shots, r: int) -> I64:
     keys = ids.permanent_random(data.id64_N[fold.train], seed)
     ordered = fold.train[np.argsort(keys, kind="stable")]
     if data.kind == "regression":
-        _enough(data, split, fold, "", len(ordered), shots)
+        _enough(data, split, fold, "", len(ordered), shots, shots)
         return np.sort(ordered[:shots])
     chosen = []
     for code, (name, wanted) in enumerate(zip(data.classes, quotas(shots, len(data.classes)), strict=True)):
         members = ordered[data.label_N[ordered] == code]
-        _enough(data, split, fold, name, len(members), wanted)
+        _enough(data, split, fold, name, len(members), wanted, shots)
         chosen.append(members[:wanted])
     return np.sort(np.concatenate(chosen))
 
@@ -48,12 +48,12 @@ def quotas(shots: int, classes: int) -> list[int]:
     return [shots // classes + (code < shots % classes) for code in range(classes)]
 
 
-def _enough(data: TaskData, split: str, fold: Fold, name: str, have: int, wanted: int) -> None:
+def _enough(data: TaskData, split: str, fold: Fold, name: str, have: int, wanted: int, shots: Shots) -> None:
     if have < wanted:
         of_class = f" of class {name!r}" if name else ""
         raise TaskError(
             f"task {data.name}, split {split}, training region {fold.train_region!r}: {have} training rows{of_class}",
-            wanted=f"{wanted} for the shots asked for",
+            wanted=f"{wanted} of them for {shots} shots",
             remedy="ask for fewer `shots:`, or leave the region out with the task's `where:`",
         )
 
@@ -95,4 +95,4 @@ def check(data: TaskData, split: config.SplitName, folds: Iterable[Fold], shots:
             names = data.classes or ("",)
             codes = data.label_N[fold.train].astype(np.int64) if data.classes else np.zeros(len(fold.train), dtype=np.int64)
             for name, have in zip(names, np.bincount(codes, minlength=len(names)), strict=True):
-                _enough(data, split, fold, name, int(have), 2)
+                _enough(data, split, fold, name, int(have), 2, "all")

@@ -49,7 +49,8 @@ def run(item: Mapping[str, Any], encoders: Sequence[Mapping[str, Any]], place: s
             ray_tune.run(missing, judge)
         rows, records = judge.stored()
         rows["run_id"] = place.run
-        tables.write_parquet(store.join(attempt, "results.parquet"), rows, tables.RESULT_SCHEMA)
+        marks = {"geomix.synthetic": str(study.synthetic).lower()}
+        tables.write_parquet(store.join(attempt, "results.parquet"), rows, tables.RESULT_SCHEMA, marks)
         undefined = sum(int(r["undefined"]) for r in records)
         notes = {"tasks": {name: dict(ready.notes) for name, ready in prepared.items()}, "undefined_scores": undefined}
         store.write_json(store.join(attempt, "notes.json"), notes)
@@ -66,11 +67,10 @@ def _track(
 ) -> None:
     from geomix import track
 
-    parent = str(item["plan"]).rstrip("/").split("/")[-2]
     name = f"{item['model']} {', '.join(item.get('compositions', []))}".strip()
     params = {"model": item["model"], "manifest_hash": item["manifest_hash"], "label_draws": study.seeds.label}
     tags = {"geomix.manifest_hash": str(item["manifest_hash"]), "geomix.synthetic": str(study.synthetic).lower()}
-    with track.child(root, parent, kind="sweep", name=name, run_hash=key, params=params, tags=tags) as run:
+    with track.child(root, study.identity, kind="sweep", name=name, run_hash=key, params=params, tags=tags) as run:
         sums: dict[str, list[float]] = {}
         for r in records:
             for metric, value in r["means"].items():
@@ -79,5 +79,6 @@ def _track(
         columns = ["train_seed", "task", "split", "shots", "head", "scores", "seconds", "choices"]
         table = {c: [r[c] if c != "choices" else ids.canonical_json(r[c]) for r in records] for c in columns}
         metrics = sorted({m for r in records for m in r["means"]})
+        table["synthetic"] = [study.synthetic] * len(records)
         run.table("trials.json", {**table, **{m: [r["means"].get(m) for r in records] for m in metrics}})
         run.file(results)

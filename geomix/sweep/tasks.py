@@ -164,16 +164,23 @@ def _from_table(name: str, task: config.TableTask, study: config.Study) -> TaskD
         raise TaskError(f"{where}: no row satisfies `{task.where}`", remedy="mend `where:`")
     kept = frame.iloc[rows]
     classes, label = _labels(kept[task.label], task, where)
-    lonlat = _coordinates(kept, task, where, rows)
+    lonlat = _coordinates(kept, task, where)
     if task.region is not None:
         regions = np.array([_text(v) for v in kept[task.region]], dtype=object)
     else:
         regions = _regions_of(_looked_up(task, study), study, lonlat)
     inputs = series.read(task.series, frame, rows, task.uri)
-    raw = kept[list(task.raw)].to_numpy(dtype=np.float32) if task.raw else _raw_from_series(inputs)
+    raw = _numbers(kept, task.raw, where) if task.raw else _raw_from_series(inputs)
     published = None if task.split is None else _published(kept[task.split], task.split, where)
     sample_ids = tuple(f"{name}:{row}" for row in rows)
     return TaskData(name, task.target, sample_ids, lonlat, inputs, label, classes, regions, published, raw, task.location)
+
+
+def _numbers(kept: pd.DataFrame, columns: Sequence[str], where: str) -> F32:
+    try:
+        return kept[list(columns)].to_numpy(dtype=np.float32)
+    except (ValueError, TypeError) as error:
+        raise TaskError(f"{where}: raw features {', '.join(columns)}: {error}", wanted="columns of numbers") from None
 
 
 def _labels(column: pd.Series[Any], task: config.TableTask, where: str) -> tuple[tuple[str, ...], F64]:
@@ -218,22 +225,12 @@ def _classes(values: npt.NDArray[Any], where: str) -> tuple[tuple[str, ...], F64
     return tuple(str(c) for c in found), codes.astype(np.float64)
 
 
-def _coordinates(kept: pd.DataFrame, task: config.TableTask, where: str, rows: I64) -> F64:
+def _coordinates(kept: pd.DataFrame, task: config.TableTask, where: str) -> F64:
     lonlat = np.full((len(kept), 2), np.nan)
     if (task.lon is None) != (task.lat is None):
         raise StudyError(f"{where}: one of `lon` and `lat` is named", wanted="both or neither")
     if task.lon is not None and task.lat is not None:
-        for column, name in enumerate((task.lon, task.lat)):
-            lonlat[:, column] = pd.to_numeric(kept[name], errors="coerce").to_numpy(dtype=np.float64)
-        bad = np.flatnonzero((np.abs(lonlat[:, 0]) > 180) | (np.abs(lonlat[:, 1]) > 90))
-        if len(bad):
-            raise TaskError(
-                f"{where}: row {rows[bad[0]]} has longitude {lonlat[bad[0], 0]:g}, latitude {lonlat[bad[0], 1]:g}",
-                wanted="degrees, WGS84, longitude -180 to 180, latitude -90 to 90",
-                remedy="are `lon` and `lat` exchanged?",
-            )
-        # Half a coordinate is none.
-        lonlat[~np.isfinite(lonlat).all(axis=1)] = np.nan
+        lonlat = tables.lonlat(kept, task.lon, task.lat, where)
     lacking = int((~np.isfinite(lonlat).all(axis=1)).sum())
     if task.location and lacking:
         raise TaskError(

@@ -26,11 +26,14 @@ def start(study: Path, workdir: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for_checkpoint(process: subprocess.Popen[bytes], workdir: Path) -> None:
+CHECKPOINT, RAY = "pretrain/*/checkpoints/*/complete", "runs/*/ray/address"
+
+
+def wait_for(sign: str, process: subprocess.Popen[bytes], workdir: Path) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not list(workdir.glob("pretrain/*/checkpoints/*/complete")):
+    while not list(workdir.glob(sign)):
         assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline, "no checkpoint in time"
+        assert time.monotonic() < deadline, f"no {sign} in time"
         time.sleep(0.02)
 
 
@@ -52,7 +55,7 @@ def descendants(pid: int) -> list[int]:
 
 def test_sigkill_of_everything_during_pretraining(tiny: Finished, tmp_path: Path, geomix: Run) -> None:
     process = start(tiny.study, tmp_path / "work")
-    wait_for_checkpoint(process, tmp_path / "work")
+    wait_for(CHECKPOINT, process, tmp_path / "work")
     for pid in [process.pid, *descendants(process.pid)]:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -67,7 +70,7 @@ def test_sigkill_of_everything_during_pretraining(tiny: Finished, tmp_path: Path
 
 def test_sigkill_of_the_command_alone_leaves_no_process_behind(tiny: Finished, tmp_path: Path) -> None:
     process = start(tiny.study, tmp_path / "work")
-    wait_for_checkpoint(process, tmp_path / "work")
+    wait_for(RAY, process, tmp_path / "work")  # steps, Ray and its workers
     family = descendants(process.pid)
     process.kill()
     process.wait()
@@ -79,7 +82,7 @@ def test_sigkill_of_the_command_alone_leaves_no_process_behind(tiny: Finished, t
 
 def test_ctrl_c_then_the_same_command(tiny: Finished, tmp_path: Path, geomix: Run) -> None:
     process = start(tiny.study, tmp_path / "work")
-    wait_for_checkpoint(process, tmp_path / "work")
+    wait_for(CHECKPOINT, process, tmp_path / "work")
     family = descendants(process.pid)
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(timeout=90) == 130

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,7 @@ def test_main_prints_one_message_and_exits_with_the_error_s_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(step, "die_with_parent", lambda: None)
+    monkeypatch.setattr(step, "end_on_sigterm", lambda: None)
     assert step.main(lambda: 7) == 7
 
     def fail() -> None:
@@ -156,6 +159,34 @@ def test_main_prints_one_message_and_exits_with_the_error_s_code(
     assert capsys.readouterr().err == "error: no answer\n  to mend it: run it again\n"
     with pytest.raises(ZeroDivisionError):
         step.main(lambda: 1 // 0)
+
+
+def test_an_error_from_outside_a_step_is_recorded_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "die_with_parent", lambda: None)
+    monkeypatch.setattr(step, "end_on_sigterm", lambda: None)
+
+    def fail() -> None:
+        raise errors.DataError("no checkpoint at x", remedy="mend `uri:`")
+
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            step.main(fail, "shard", place)
+    (record,) = step.records(place.root, place.run)
+    assert (record["stage"], record["state"], record["error"]["exit_code"]) == ("shard", "failed", 2)
+
+    def inside() -> None:
+        run(place, Work(error=errors.PoolError("no coordinates")))
+
+    with pytest.raises(SystemExit):
+        step.main(inside, "pool", place)
+    assert len(step.records(place.root, place.run)) == 2
+
+
+def test_sigterm_ends_a_step_in_order() -> None:
+    code = "import os, signal, time\nfrom geomix import step\nstep.end_on_sigterm()\n"
+    code += "try:\n    os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)\nfinally:\n    print('ended in order')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (143, "ended in order\n")
 
 
 def test_the_launcher_may_name_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,34 @@ def test_a_schema_fixes_names_types_and_order_and_keeps_further_columns(tmp_path
     assert json.loads(tables.file_metadata(uri)["geo"])["primary_column"] == "geometry"
 
 
+def test_na_in_a_csv_is_a_name_among_names_and_no_number_among_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("region,x,empty,gone\nNA,1.5,,nan\nEU,NA,a,null\n")
+    found = tables.read(str(path))
+    assert found["region"].tolist() == ["NA", "EU"]
+    assert found["x"].iloc[0] == 1.5
+    assert found["x"].isna().tolist() == [False, True]
+    assert found["empty"].isna().tolist() == [True, False]
+    assert found["gone"].isna().all()
+
+
+def test_a_folder_whose_name_holds_csv_is_no_csv(tmp_path: Path) -> None:
+    uri = str(tmp_path / "x.csv-export" / "t.parquet")
+    tables.write_parquet(uri, pd.DataFrame({"n": [1]}))
+    assert tables.read(uri)["n"].tolist() == [1]
+
+
+def test_coordinates_are_numbers_in_range_or_nothing() -> None:
+    frame = pd.DataFrame({"lon": [10.0, "n/d", 20.0], "lat": [1.0, 2.0, None]})
+    found = tables.lonlat(frame, "lon", "lat", "t")
+    assert found[0].tolist() == [10.0, 1.0]
+    assert np.isnan(found[1:]).all()
+    with pytest.raises(DataError, match="row 1 has longitude 200"):
+        tables.lonlat(pd.DataFrame({"lon": [1.0, 200.0], "lat": [1.0, 1.0]}), "lon", "lat", "t")
+    with pytest.raises(DataError, match="no column 'lat'"):
+        tables.lonlat(frame[["lon"]], "lon", "lat", "t")
+
+
 def test_other_time_zones_are_turned_into_utc(tmp_path: Path) -> None:
     uri = str(tmp_path / "t.parquet")
     noon = pd.DataFrame({"time": pd.to_datetime(["2020-06-01T12:00:00"]).tz_localize("America/Lima")})

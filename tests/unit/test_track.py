@@ -40,18 +40,38 @@ def test_children_are_found_again_by_hash(root: str, tmp_path: Path) -> None:
 
 
 def test_a_known_parent_is_told_without_mlflow(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not track.has_parent(root, "p1")
+    assert not track.is_logged(root, "p1")
     track.parent(root, "p1", "study", {}, {})
     monkeypatch.setattr(track, "_client", lambda _: pytest.fail("asked MLflow"))
-    assert track.has_parent(root, "p1")
-    assert not track.has_parent(root, "p2")
+    assert track.is_logged(root, "p1")
+    assert not track.is_logged(root, "p2")
     with monkeypatch.context() as other:
         other.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-        assert not track.has_parent(root, "p1")
+        assert not track.is_logged(root, "p1")
     (tmp_path / "work" / "mlflow.db").unlink()
-    assert not track.has_parent(root, "p1")
+    assert not track.is_logged(root, "p1")
     monkeypatch.setenv("GEOMIX_TRACKING", "off")
-    assert track.has_parent(root, "p1")
+    assert track.is_logged(root, "p1")
+
+
+def test_a_study_that_stopped_early_says_so_and_goes_on(root: str) -> None:
+    track.abandon(root, "p1", "KILLED")  # never begun: nothing to end
+    parent = track.parent(root, "p1", "study", {}, {})
+    assert parent.client is not None
+    track.abandon(root, "p1", "KILLED")
+    assert parent.client.get_run(parent.run_id).info.status == "KILLED"
+    with pytest.raises(SystemExit), track.child(root, "p1", kind="sweep", name="s", run_hash="c9") as run:
+        raise SystemExit(143)
+    assert parent.client.get_run(run.run_id).info.status == "KILLED"
+    track.end(track.find_parent(root, "p1"))
+    assert parent.client.get_run(parent.run_id).info.status == "FINISHED"
+
+
+def test_artifacts_lie_beside_the_database_whoever_comes_first(root: str, tmp_path: Path) -> None:
+    with track.child(root, "p1", kind="sweep", name="s", run_hash="c1") as run:
+        run.table("t.json", {"a": [1]})
+        assert run.client is not None
+        assert run.client.get_run(run.run_id).info.artifact_uri.startswith(f"file://{tmp_path}/work/mlartifacts")
 
 
 def test_a_failed_child_says_so(root: str) -> None:

@@ -60,6 +60,20 @@ def test_leftovers_are_dead_attempts_and_half_written_files(place: Place) -> Non
     assert finished(place, "a").skipped
 
 
+def test_what_a_living_run_uses_is_not_left_over(place: Place) -> None:
+    spec = store.join(place.root, "runs", place.run, "launch", "x", "spec.json")
+    half = store.join(place.root, "pool", ".writing-x")
+    for uri in (spec, half):
+        store.write_bytes(uri, b"")
+    workdir.mark_running(place.root, place.run)
+    assert workdir.leftovers(place.root) == []
+    dead = {"host": os.uname().nodename, "pid": 2**22 + 1, "started": 0}
+    store.write_json(store.join(place.root, "runs", place.run, workdir.PROCESS, "started.json"), dead)
+    found = workdir.leftovers(place.root)
+    assert half in found
+    assert store.join(place.root, "runs", place.run, "launch") in found
+
+
 def test_a_folder_that_cannot_be_written_is_wrong_input(place: Place) -> None:
     blocked = store.join(place.root, "file")
     store.write_bytes(blocked, b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geomix import study_file
+from geomix.models import scales
 from geomix.plan import grid
 
 STUDY = """
@@ -32,6 +33,14 @@ def test_counts_cross_draws_and_seeds() -> None:
     assert line.encoders == line.pretrainings + 2  # zero pretraining: one encoder a training seed
     assert line.samples_seen >= line.steps
     assert found.scores == line.encoders * 2 * 6 * 2  # heads, regions, label draws
+
+
+def test_time_is_told_where_it_was_measured() -> None:
+    text = STUDY.format(draw=[0, 1], train=[0, 1])
+    (tiny,) = grid(study_file.parse(text)).lines
+    assert tiny.core_minutes == pytest.approx(tiny.pretrainings * tiny.steps * scales.SECONDS_A_STEP["tiny", "presto"] / 60)
+    (paper,) = grid(study_file.parse(text.replace("scale: tiny", "scale: paper"))).lines
+    assert paper.core_minutes is None
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def _labels(root: Path, study: config.Study, pool: tuple[str, pd.DataFrame], rng
                 chosen = _draw(name, composition, study.budget, frame, rng)
                 folder = store.join(_folder(root, "shard", "labels"), "manifests", f"{name}-{draw}")
                 hash_ = _write(folder, composition, chosen, study.budget, {"name": "series", "uri": uri, "hash": "cd" * 32})
-                found.append({**entry, "draw_seed": draw, "manifest": folder, "manifest_hash": hash_})
+                found.append({**entry, "draw_seed": draw, "manifest": f"manifests/{name}-{draw}", "manifest_hash": hash_})
     raw = {"composition": "raw", "draw_seed": None, "pool": None, "model": "raw", "manifest_hash": "raw", "manifest": None}
     return [*found, raw]
 

@@ -101,9 +101,17 @@ def test_final_hash_does_not_depend_on_how_integers_are_kept() -> None:
 
 def test_labels_survive_kfp_and_lacking_keys_are_named(tmp_path: Path) -> None:
     uri = str(tmp_path / "labels.json")
-    entry = {"composition": "uar", "draw_seed": 1.0, "pool": "p", "model": "presto", "manifest_hash": "aa", "manifest": "/m"}
+    entry = {
+        "composition": "uar",
+        "draw_seed": 1.0,
+        "pool": "p",
+        "model": "presto",
+        "manifest_hash": "aa",
+        "manifest": "manifests/m",
+    }
     store.write_json(uri, [entry])
     assert rows.read_labels(uri)[0].draw_seed == 1
+    assert rows.read_labels(uri)[0].manifest == str(tmp_path / "manifests" / "m")
     del entry["model"]
     store.write_json(uri, [entry])
     with pytest.raises(DataError, match="model"):

@@ -149,7 +149,11 @@ def test_labels_join_every_draw_to_its_manifest(world: World) -> None:
     assert labels[0]["manifest_hash"] == labels[1]["manifest_hash"] == items[0]["manifest_hash"]
     assert items[0]["compositions"] == ["hot_france", "uar"]
     assert len(items) == 3
-    assert [manifest.read(x["manifest"]).description["recipe"] for x in labels[:2]] == ["hot_france-0", "uar-0"]
+    home = items[0]["labels"].rsplit("/", 1)[0]
+    assert [manifest.read(store.join(home, x["manifest"])).description["recipe"] for x in labels[:2]] == [
+        "hot_france-0",
+        "uar-0",
+    ]
 
 
 def test_refused_samples_are_replaced_and_the_realised_hash_counts(world: World) -> None:

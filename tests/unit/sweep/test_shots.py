@@ -50,7 +50,7 @@ def test_more_shots_than_a_region_has_names_region_class_have_and_wanted() -> No
     with pytest.raises(TaskError) as caught:
         shots.check(data, "random", folds, [20, 400])
     assert caught.value.exit_code == 2
-    for part in ("'north'", "class 'a'", "training rows", "200 for the shots", "fewer `shots:`"):
+    for part in ("'north'", "class 'a'", "training rows", "200 of them for 400 shots", "fewer `shots:`"):
         assert part in caught.value.message
     shots.check(data, "random", folds, [20, "all"])
 

@@ -82,7 +82,8 @@ def test_regions_come_from_the_studys_own_polygons(uri: str, tmp_path: Path) -> 
         ({"crop": np.arange(600)}, {}, TaskError, ["600 different labels"]),
         ({"part": "training"}, {"splits": ["published"]}, TaskError, ["'training'", "train, val"]),
         ({"part": "train"}, {}, TaskError, ["no row", "'test'"]),
-        ({"lon": 500.0}, {}, TaskError, ["row 0", "exchanged"]),
+        ({"lon": 500.0}, {}, DataError, ["row 0", "exchanged"]),
+        ({}, {"raw": ["area"]}, TaskError, ["raw features area", "columns of numbers"]),
         ({"lon": np.nan}, {}, TaskError, ["600 of 600 rows have no coordinates", "location: false"]),
         ({}, {"lat": None}, StudyError, ["lon` and `lat`"]),
         ({}, {"where": "crop = 5"}, TaskError, ["no row satisfies"]),
@@ -96,7 +97,7 @@ def test_regions_come_from_the_studys_own_polygons(uri: str, tmp_path: Path) -> 
             StudyError,
             ["leave_region_out", "`region:`"],
         ),
-        ({}, {"shots": [500]}, TaskError, ["class '", "250 for the shots", "'north'"]),
+        ({}, {"shots": [500]}, TaskError, ["class '", "250 of them for 500 shots", "'north'"]),
         ({}, {"heads": ["ridge"]}, StudyError, ["ridge", "logistic"]),
     ],
 )
