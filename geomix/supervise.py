@@ -46,11 +46,9 @@ def run(study: str, root: str, run_name: str, cpus: int, show: Show) -> None:
             status = _watch(child, root, run_name, show, ray)
         finally:
             _end(child)
-    error = workdir.first_error(root, run_name)
-    if error is not None:
-        raise error
-    if status != 0:
-        raise GeomixError(f"the pipeline ended with status {status}", remedy=f"read {log}")
+    if status != 0:  # a step that failed and was tried again with success is no failure
+        error = workdir.first_error(root, run_name)
+        raise error or GeomixError(f"the pipeline ended with status {status}", remedy=f"read {log}")
 
 
 def _watch(child: subprocess.Popen[bytes], root: str, run_name: str, show: Show, ray: ray_local.OnDemand) -> int:

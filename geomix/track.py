@@ -38,7 +38,7 @@ def _client(root: str) -> MlflowClient | None:
     uri = tracking_uri(root)
     if uri is None:
         return None
-    # MLflow imports in about a second: only where something is tracked.
+    # MLflow imports in 2.5 s: only where something is tracked.
     import logging
 
     import mlflow

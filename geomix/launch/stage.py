@@ -11,7 +11,7 @@ from typing import Any
 
 from geomix import ids, store
 from geomix.errors import GeomixError, InputError, from_json
-from geomix.step import Place, die_with_parent
+from geomix.step import Place, die_with_parent, end_on_sigterm
 
 TEMPORARY = 75
 
@@ -100,6 +100,7 @@ def stage_main(stage: str, work: Callable[[Mapping[str, Any], Place], Any], argv
     parser.add_argument("--out", required=True, help="URI of the JSON file to write: result or error")
     arguments = parser.parse_args(argv)
     die_with_parent()
+    end_on_sigterm()
     try:
         spec = store.read_json(arguments.spec)
         result = work(spec, Place(str(spec["root"]), str(spec["run"])))

@@ -65,7 +65,11 @@ def test_a_result_of_an_earlier_attempt_is_not_taken(run) -> None:  # type: igno
         run(0, None)
 
 
-def test_main_writes_result_or_error(tmp_path: Path, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_writes_result_or_error(
+    tmp_path: Path, place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("die_with_parent", "end_on_sigterm"):  # they are for processes of their own
+        monkeypatch.setattr(stage, name, lambda: None)
     spec, out = str(tmp_path / "spec.json"), str(tmp_path / "out.json")
     store.write_json(spec, {"root": place.root, "run": "r", "value": 3})
     arguments = ["--spec", spec, "--out", out]
