@@ -24,6 +24,8 @@ ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     # One process less a session; nothing preempts the workers of one machine.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # After a SIGKILL of the supervising process Ray's agents wait this long for a GCS that will not come back.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
     # Ray's own progress tables and warnings are noise beside ours.
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
