@@ -56,7 +56,7 @@ def reading(folder: Path) -> Measured:
     months = np.tile(np.arange(12), (SERIES, 1))
 
     def load(rows: pd.DataFrame) -> series.Series:
-        at = np.array([int(name[2:]) for name in rows.index])
+        at = np.array([int(name[2:]) for name in rows["id"]])
         return series.Series(x[at], months[at], np.full((len(at), 12), tables.MISSING_LANDCOVER))
 
     uri = str(folder / "store")
