@@ -189,6 +189,7 @@ def _stage(stage: str, study: str, work: str, cpus: int) -> None:
         root = _absolute(work)
         workdir.writable(root)
         place = Place(root, workdir.new_run())
+        workdir.mark_running(root, place.run)
         with ray_local.started(cpus) if stage in ("pretrain", "sweep", "report") else nullcontext():
             return Chain(_absolute(study), place, lambda name: console.print(f"{name} ...")).until(stage)
 

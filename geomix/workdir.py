@@ -62,8 +62,11 @@ def runs(root: str) -> list[str]:
 
 
 def first_error(root: str, run: str) -> GeomixError | None:
-    """The first failure that the run recorded, as the error it was; None if it recorded none."""
-    for record in step.records(root, run):
+    """The first failure that the run recorded, as the error it was; None if there is none, or if a retry got over it."""
+    found = step.records(root, run)
+    if any(record["stage"] == "report" and record["state"] != "failed" for record in found):
+        return None
+    for record in found:
         if record["state"] == "failed":
             return from_json(record["error"])
     return None

@@ -60,6 +60,15 @@ def test_leftovers_are_dead_attempts_and_half_written_files(place: Place) -> Non
     assert finished(place, "a").skipped
 
 
+def test_a_run_that_made_its_report_got_over_its_failures(place: Place) -> None:
+    lost = {"stage": "shard", "key": "k", "state": "failed", "ended": 1.0, "error": errors.BusyError("locked").to_json()}
+    store.write_json(store.join(place.root, "runs", place.run, "shard-k.json"), lost)
+    assert isinstance(workdir.first_error(place.root, place.run), errors.BusyError)
+    done = {"stage": "report", "key": "r", "state": "done", "ended": 2.0}
+    store.write_json(store.join(place.root, "runs", place.run, "report-r.json"), done)
+    assert workdir.first_error(place.root, place.run) is None
+
+
 def test_what_a_living_run_uses_is_not_left_over(place: Place) -> None:
     spec = store.join(place.root, "runs", place.run, "launch", "x", "spec.json")
     half = store.join(place.root, "pool", ".writing-x")

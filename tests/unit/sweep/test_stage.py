@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from geomix import config, store, sweep, tables
-from geomix.errors import DataError, GeomixError
+from geomix.errors import DataError, GeomixError, UnavailableError
 from geomix.models import registry
 from geomix.step import Place
 from geomix.sweep import cells, ray_tune
@@ -210,3 +210,15 @@ def test_a_failing_trial_is_told_and_does_not_hang(ray_session: str) -> None:
 
     with pytest.raises(GeomixError, match="cell 3 is broken"):
         ray_tune.run([3], work)
+
+
+def test_an_explained_error_of_a_trial_keeps_its_class_and_exit_code(ray_session: str) -> None:
+    def work(number: int) -> dict[str, Any]:
+        if number == 2:
+            raise UnavailableError("no answer from storage", wanted="an answer", remedy="run it again")
+        return {"seconds": 1.0}
+
+    with pytest.raises(UnavailableError) as caught:
+        ray_tune.run([1, 2], work)
+    assert caught.value.exit_code == 75
+    assert caught.value.message == "no answer from storage\n  wanted: an answer\n  to mend it: run it again"
