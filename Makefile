@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 help: ## List these commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-study: $(STAMP) ## Run the debug study end to end (about 6 minutes on two cores) and print where the report is.
+study: $(STAMP) ## Run the debug study end to end (6 to 7 minutes on two cores) and print where the report is.
 	$(VENV)/bin/geomix run $(STUDY) --workdir $(WORKDIR)
 
 test: $(STAMP) ## Run the test-suite.
