@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from geomix import ids, store
-from geomix.errors import GeomixError, from_json
+from geomix.errors import GeomixError, InputError, from_json
 
 Work = Callable[[str], Mapping[str, Any]]
 
@@ -95,6 +95,36 @@ def find(root: str, stage: str, key: str) -> Step | None:
     except FileNotFoundError:
         return None
     return Step(stage, key, store.join(folder, str(content["attempt"])), content["outputs"], skipped=True)
+
+
+def named(
+    stage: str, folder: str, work: Work, *, schema: int, config: Mapping[str, Any], inputs: Mapping[str, str], force: bool = False
+) -> Step:
+    """Does `work(folder)` once in a folder that the user has named, where `run` would name it by its key.
+
+    `complete` is written last: without it, what an interrupted command left is written over. Raises InputError if the
+    folder holds the finished work of another key; `force` replaces that.
+    """
+    key = ids.step_key(stage, schema, config, inputs)
+    mark = store.join(folder, "complete")
+    try:
+        content = store.read_json(mark)
+    except FileNotFoundError:
+        content = None
+    if content is not None and content.get("key") == key:
+        return Step(stage, key, folder, content["outputs"], skipped=True)
+    if content is not None:
+        if not force:
+            raise InputError(
+                f"{folder} holds another {stage}'s files",
+                wanted="an empty folder, or one that the same command began",
+                remedy="name another folder with --out, or say --force to replace what it holds",
+            )
+        store.delete(mark)
+    outputs = dict(work(folder))
+    finished = {"key": key, "outputs": outputs, "stage": stage, "schema": schema, "config": config, "inputs": inputs}
+    store.write_json(mark, finished)
+    return Step(stage, key, folder, outputs, skipped=False)
 
 
 def records(root: str, run: str) -> list[dict[str, Any]]:

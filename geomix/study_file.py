@@ -1,4 +1,4 @@
-"""Reads a study file: strict YAML into `config.Study`, and errors that name the line and the remedy."""
+"""Reads a study file, or a part of one: strict YAML into the models of `config`, errors that name the line and the remedy."""
 
 from __future__ import annotations
 
@@ -6,34 +6,47 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from geomix import config, store
 from geomix.errors import StudyError
 
 Path = tuple[str | int, ...]
+T = TypeVar("T")
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def load(uri: str) -> config.Study:
     """The study in the YAML file at `uri` (any URI). Raises StudyError, naming file, line and remedy."""
+    return parse(text(uri), uri)
+
+
+def text(uri: str) -> str:
+    """The text of the YAML file at `uri` (any URI). Raises StudyError."""
     try:
-        text = store.read_bytes(uri).decode()
+        return store.read_bytes(uri).decode()
     except FileNotFoundError:
         raise StudyError(f"{uri}: no such study file", remedy="check the path; examples are in pipelines/studies/") from None
     except IsADirectoryError:
         raise StudyError(f"{uri}: a folder", wanted="a YAML study file") from None
     except UnicodeDecodeError as error:
         raise StudyError(f"{uri}: not a text file ({error.reason})", wanted="a YAML study file in UTF-8") from None
-    return parse(text, uri)
 
 
 def parse(text: str, name: str = "study") -> config.Study:
     """The study in YAML `text`; `name` is what messages call the file."""
+    return parse_part(TypeAdapter(config.Study), text, name, "a study, which begins with `name:`")
+
+
+def parse_part(kind: TypeAdapter[T], text: str, name: str, wanted: str) -> T:
+    """What `kind` makes of YAML `text`: a whole study, or a part such as its pool or its compositions, as strictly.
+
+    `name` is what messages call the text, `wanted` what it should hold. Raises StudyError.
+    """
     lines: dict[Path, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -48,13 +61,13 @@ def parse(text: str, name: str = "study") -> config.Study:
             f"{name}, line {line}: not valid YAML: {error.reason} (character {error.character!r})", remedy="remove it"
         ) from None
     if not isinstance(node, yaml.MappingNode):
-        raise StudyError(f"{name}: not a study", wanted="a YAML mapping that begins with `name:`")
+        raise StudyError(f"{name}: not a YAML mapping", wanted=wanted)
     try:
         content = _value(node, (), lines, name)
     except RecursionError:
         raise StudyError(f"{name}: nested too deeply; does an anchor (&) contain itself (*)?") from None
     try:
-        return config.Study.model_validate(content)
+        return kind.validate_python(content)
     except ValidationError as error:
         raise StudyError(_explain(error, lines, name)) from None
 

@@ -205,3 +205,27 @@ def test_complete_says_what_made_it(place: Place) -> None:
         {"a": 1},
         {"pool": "hash"},
     )
+
+
+def named(folder: str, work: Any, **changes: Any) -> step.Step:
+    return step.named("pool", folder, work, **{"schema": 1, "config": {"a": 1}, "inputs": {}, **changes})
+
+
+def test_a_folder_that_the_user_named_is_done_once_and_never_taken_for_another(tmp_path: Path) -> None:
+    folder, work = str(tmp_path / "pool"), Work(outputs={"rows": 3})
+    first = named(folder, work)
+    assert (first.uri, first.skipped, store.list_names(folder)) == (folder, False, ["complete", "data"])
+    again = named(folder, work)
+    assert (again.skipped, again.outputs, len(work.folders)) == (True, {"rows": 3}, 1)
+    with pytest.raises(errors.InputError, match="holds another pool's files"):
+        named(folder, work, config={"a": 2})
+    assert len(work.folders) == 1
+    assert not named(folder, work, config={"a": 2}, force=True).skipped
+
+
+def test_an_interrupted_command_leaves_no_complete_and_is_done_again(tmp_path: Path) -> None:
+    folder = str(tmp_path / "pool")
+    with pytest.raises(KeyboardInterrupt):
+        named(folder, Work(KeyboardInterrupt()))
+    assert store.list_names(folder) == ["data"]
+    assert not named(folder, Work(), config={"a": 2}).skipped
