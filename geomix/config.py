@@ -12,15 +12,29 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from geomix import ids
 from geomix.config_compositions import (
+    Balanced,
     Cities,
+    Clustered,
+    ClusterBalanced,
     Composition,
+    Dose,
+    Drawn,
+    Entropy,
+    FarthestPoint,
+    Ids,
+    LeaveOneOut,
     Mix,
     NoPretraining,
     OneHot,
+    Placebo,
+    Simplex,
+    SpatiallyBalanced,
     Stratified,
     Uniform,
     Weights,
     Where,
+    check_names,
+    parts,
 )
 from geomix.config_data import (
     Correction,
@@ -42,14 +56,23 @@ from geomix.config_data import (
 )
 
 __all__ = [
+    "Balanced",
     "Cities",
+    "ClusterBalanced",
+    "Clustered",
     "Composition",
     "Correction",
+    "Dose",
+    "Drawn",
     "Earth",
     "EarthPool",
     "EarthTask",
+    "Entropy",
     "Exclude",
+    "FarthestPoint",
     "HeadName",
+    "Ids",
+    "LeaveOneOut",
     "Mix",
     "Modality",
     "ModelName",
@@ -57,6 +80,7 @@ __all__ = [
     "Name",
     "NoPretraining",
     "OneHot",
+    "Placebo",
     "Polygons",
     "Pool",
     "Primary",
@@ -65,6 +89,8 @@ __all__ = [
     "Seeds",
     "SeriesArrays",
     "SeriesColumns",
+    "Simplex",
+    "SpatiallyBalanced",
     "SplitName",
     "Stratified",
     "Strict",
@@ -76,6 +102,7 @@ __all__ = [
     "Uniform",
     "Weights",
     "Where",
+    "parts",
 ]
 
 Scale: TypeAlias = Literal["tiny", "debug", "small", "medium", "large", "paper"]
@@ -173,15 +200,7 @@ class Study(Strict):
         for name, composition in self.compositions.items():
             if isinstance(composition, Weights):
                 _known(f"compositions.{name}.model", composition.model, self.models)
-            if isinstance(composition, Mix):
-                for part in composition.of:
-                    _known(f"compositions.{name}.of", part, self.compositions)
-                    if isinstance(self.compositions[part], (Mix, NoPretraining, Weights)) or (
-                        isinstance(self.compositions[part], OneHot) and self.compositions[part].each  # type: ignore[union-attr]
-                    ):
-                        raise ValueError(
-                            f"compositions.{name}.of: {part!r} cannot be mixed; name a composition that draws ids once"
-                        )
+        check_names(self.compositions)
         primary = self.report.primary
         _known("report.primary.task", primary.task, self.tasks)
         chosen = self.tasks[primary.task]

@@ -1,11 +1,11 @@
-"""What is to be drawn from a pool: one draw a composition and draw seed, `each` expanded, unknown strata refused."""
+"""What is to be drawn from a pool: one draw a composition and draw seed, `each`, dose and simplex expanded."""
 
 from __future__ import annotations
 
 import difflib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -20,19 +20,21 @@ Definition = dict[str, Any]
 def definitions(study: config.Study, strata: pd.DataFrame) -> dict[str, Definition]:
     """Label -> definition (plain JSON) of every composition that draws ids, in the study's order.
 
-    A one-hot `each` becomes one `by`, `value` a class that the pool has, labelled `<name>_<class>`, classes in order of
-    name. `strata`: a column a stratum, and the columns of the user's table that the pool keeps. Raises CompositionError.
+    An `each` becomes one `by`, `value` a class that the pool has, labelled `<name>_<class>`, classes in order of name; a
+    dose one mixture a percentage, `<name>_025`, where 0 and 100 are the definitions of the two themselves; a simplex
+    design one `stratified` with weights a point, `<name>_africa50_asia50`. `strata`: a column a stratum, and the columns
+    of the user's table that the pool keeps. Raises CompositionError.
     """
     found: dict[str, Definition] = {}
     for label, composition in study.compositions.items():
         if isinstance(composition, (config.NoPretraining, config.Weights)):
             continue
-        for name, definition in _resolve(label, composition, strata):
+        for name, definition in _resolve(label, composition, study.compositions, strata):
             if name in found or (name != label and name in study.compositions):
                 raise CompositionError(
                     f"two compositions are called {name!r}",
                     wanted="labels that differ",
-                    remedy=f"rename {label!r} (its `each` makes one composition a class) or the other one",
+                    remedy=f"rename {label!r} (it stands for several compositions) or the other one",
                 )
             found[name] = definition
     return found
@@ -44,25 +46,49 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_") or "class"
 
 
-def _resolve(label: str, composition: config.Composition, strata: pd.DataFrame) -> list[tuple[str, Definition]]:
+def _resolve(
+    label: str, composition: config.Composition, others: Mapping[str, config.Composition], strata: pd.DataFrame
+) -> list[tuple[str, Definition]]:
     definition = composition.model_dump(mode="json")
-    if isinstance(composition, config.Stratified):
-        _known(label, composition.by, strata)
-    if isinstance(composition, config.OneHot):
+    if isinstance(composition, (config.OneHot, config.LeaveOneOut)):
         by = composition.by or composition.each or ""
         classes = _known(label, by, strata)
-        if composition.value is not None and composition.value not in classes:
-            near = difflib.get_close_matches(composition.value, classes, n=3, cutoff=0.4) or classes[:12]
-            raise CompositionError(
-                f"composition {label!r}: no place of the pool has {by} {composition.value!r}",
-                wanted=f"a class that the pool has: {', '.join(near)}" + (" ..." if len(near) < len(classes) else ""),
-                remedy=f"mend `value:` of {label!r}",
-            )
+        if composition.value is not None:
+            _values(label, by, [composition.value], classes)
         chosen = classes if composition.value is None else [composition.value]
         names = [label] if composition.value is not None else [f"{label}_{slug(value)}" for value in chosen]
-        one = [{"strategy": "onehot", "by": by, "value": value} for value in chosen]
-        return list(zip(names, one, strict=True))
+        rest = {k: v for k, v in definition.items() if k not in ("each", "by", "value")}
+        return [(name, {**rest, "by": by, "value": value}) for name, value in zip(names, chosen, strict=True)]
+    if isinstance(composition, config.Dose):
+        parts = [(f"{label}_{percent:03d}", composition.at(percent)) for percent in composition.percent]
+        return [(name, (others[part] if isinstance(part, str) else part).model_dump(mode="json")) for name, part in parts]
+    if isinstance(composition, config.Simplex):
+        _values(label, composition.by, composition.values, _known(label, composition.by, strata))
+        return [_point(label, composition, point) for point in composition.points]
+    if isinstance(composition, (config.Stratified, config.Balanced)):
+        chosen = [*(composition.values or ()), *(getattr(composition, "weights", None) or ())]
+        _values(label, composition.by, chosen, _known(label, composition.by, strata))
+    if isinstance(composition, config.Entropy) and composition.by is not None:
+        chosen = [value for value in (composition.value, composition.like) if value is not None]
+        _values(label, composition.by, chosen, _known(label, composition.by, strata))
     return [(label, definition)]
+
+
+def _point(label: str, design: config.Simplex, point: Mapping[str, int]) -> tuple[str, Definition]:
+    name = "_".join([label, *(f"{slug(value)}{round(100 * steps / design.degree)}" for value, steps in point.items())])
+    one = config.Stratified(strategy="stratified", by=design.by, allocation="weights", weights=dict(point))
+    return name, one.model_dump(mode="json")
+
+
+def _values(label: str, by: str, wanted: Iterable[str], classes: list[str]) -> None:
+    for value in wanted:
+        if value not in classes:
+            near = difflib.get_close_matches(value, classes, n=3, cutoff=0.4) or classes[:12]
+            raise CompositionError(
+                f"composition {label!r}: no place of the pool has {by} {value!r}",
+                wanted=f"a class that the pool has: {', '.join(near)}" + (" ..." if len(near) < len(classes) else ""),
+                remedy=f"mend the value in {label!r}",
+            )
 
 
 def _known(label: str, stratum: str, strata: pd.DataFrame) -> list[str]:

@@ -1,108 +1,199 @@
-"""The candidates of a draw: a pool's rows with their strata, their permanent random numbers, and the hash of it all."""
+"""The candidates of a draw: a pool's rows by column, sorted by id, with their permanent random numbers."""
 
 from __future__ import annotations
 
 import difflib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from geomix import ids, store, tables
-from geomix.errors import CompositionError, PoolError
-from geomix.sample import order
+from geomix.errors import CompositionError, DataError, PoolError
 
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
-_HASHED_BY_POOL = ("id", "lon", "lat", "time", "href")
-_NOT_STRATA = ("id", "place", "lon", "lat", "time", "href", "cloud", "nodata")
+_HASHED_BY_POOL = ("id", "id64", "lon", "lat", "time", "href")
+_NOT_STRATA = ("id", "id64", "place", "lon", "lat", "time", "href", "cloud", "nodata", "geometry")
+FILES = ("pool.parquet", "strata.parquet", "measured.parquet")
+"""Tables of a pool's folder, all with the same rows in the same order; the last is there where pixels were measured."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows that may be drawn, sorted by id: `frame` (pool columns and strata) and `numbers`, uint64 [N] (design rule 3)."""
+    """Rows that may be drawn, sorted by id: `table` (at least id, lon, lat) and `numbers`, uint64 [N] (design rule 3).
 
-    frame: pd.DataFrame
+    `known`: all columns of the pool, for messages; `table` may hold only those that a strategy reads.
+    """
+
+    table: pa.Table
     numbers: ids.U64
+    known: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return int(self.table.num_rows)
 
     @property
+    def columns(self) -> list[str]:
+        """Columns that strategies may use: strata, measured ones and the user's own."""
+        return [c for c in self.known if c not in _NOT_STRATA]
+
+    @cached_property
     def lon(self) -> F64:
         """Longitudes in degrees, float64 [N]."""
-        return self.frame["lon"].to_numpy(dtype=np.float64)
+        return np.asarray(self.table["lon"].to_numpy(), dtype=np.float64)
 
-    @property
+    @cached_property
     def lat(self) -> F64:
         """Latitudes in degrees, float64 [N]."""
-        return self.frame["lat"].to_numpy(dtype=np.float64)
+        return np.asarray(self.table["lat"].to_numpy(), dtype=np.float64)
 
-    def keep(self, mask: npt.NDArray[np.bool_]) -> Candidates:
+    def text(self, name: str) -> tuple[I32, list[str]]:
+        """The values of a column as text: code of each row, int32 [N] (-1: null), and the texts in order of their name."""
+        return text(self.table[name])
+
+    def number(self, name: str) -> F64:
+        """The values of a numeric column, float64 [N], NaN where null. Raises CompositionError for any other column."""
+        column = self.table[name]
+        kind = column.type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise CompositionError(
+                f"column {name!r} of the pool holds {kind}, not numbers", wanted="a numeric column", remedy="name another one"
+            )
+        # `safe=False`: int64 beyond 2^53 is rounded to the nearest double, the same everywhere.
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+
+    def select(self, expression: str, who: str) -> Mask:
+        """Mask [N] of where the DuckDB boolean `expression` over the columns holds (null counts as false).
+
+        Raises DataError with DuckDB's own words if it is not valid, CompositionError if it holds for other rows each time.
+        """
+        rows = self.table.append_column("_row", pa.array(np.arange(len(self))))
+        mask = _holds(rows, expression, who, len(self))
+        # Asked again with the rows in another order: slices share memory, so this copies nothing.
+        size = max(len(self) // 7, 1)
+        turned = pa.concat_tables([rows.slice(start, size) for start in reversed(range(0, len(self), size))]) if len(self) else rows
+        if (mask != _holds(turned, expression, who, len(self))).any():
+            raise CompositionError(
+                f"{who}: `{expression}` holds for other rows each time it is asked",
+                wanted="an expression of the columns alone",
+                remedy="leave out random() and the like",
+            )
+        return mask
+
+    def keep(self, mask: Mask) -> Candidates:
         """The candidates where `mask` [N] is true."""
-        return Candidates(self.frame[mask].reset_index(drop=True), self.numbers[mask])
+        if mask.all():
+            return self
+        return Candidates(self.table.filter(pa.array(mask)), self.numbers[mask], self.known)
+
+    def shuffled(self, order: I64) -> Candidates:
+        """The same places, each with the strata and other columns of the row at `order` [N] (a permutation)."""
+        table, moved = self.table, pa.array(order)
+        for at, name in enumerate(table.column_names):
+            if name not in _NOT_STRATA:
+                table = table.set_column(at, table.schema.field(at), table.column(at).take(moved))
+        return Candidates(table, self.numbers, self.known)
+
+    def ids_at(self, positions: I64) -> list[str]:
+        """Ids of the rows at `positions`, in that order."""
+        return [str(i) for i in self.table["id"].take(pa.array(positions)).to_pylist()]
 
 
 def of_frame(frame: pd.DataFrame, draw_seed: int) -> Candidates:
     """The candidates of a pool's columns and strata (id, lon, lat, ...), in any row order. Raises PoolError."""
-    # By code point, as Python and the hashes see it, and not by a locale.
-    frame = frame.sort_values("id", kind="stable", ignore_index=True)
-    twice = frame["id"].duplicated()
-    if twice.any():
-        raise PoolError(f"the pool holds id {frame['id'][twice].iloc[0]!r} more than once", wanted="one row an id")
-    lost = ~np.isfinite(frame[["lon", "lat"]].to_numpy(dtype=np.float64)).all(axis=1)
+    return of_table(tables.arrow(frame), draw_seed)
+
+
+def of_table(table: pa.Table, draw_seed: int, known: Sequence[str] | None = None) -> Candidates:
+    """The candidates of an Arrow table (id, lon, lat, ...; `id64` is computed where it is absent). Raises PoolError."""
+    table = _by_id(table, "the pool")
+    lost = ~(np.isfinite(table["lon"].to_numpy()) & np.isfinite(table["lat"].to_numpy()))
     if lost.any():
         raise PoolError(
-            f"{lost.sum():,} rows of the pool have no coordinates, the first is {frame['id'][lost].iloc[0]!r}",
+            f"{lost.sum():,} rows of the pool have no coordinates, the first is {table['id'][int(lost.argmax())].as_py()!r}",
             remedy="leave them out with `where:` in the pool",
         )
-    return Candidates(frame, order.draw_numbers(frame["id"].tolist(), draw_seed))
+    names = table.column_names
+    ids64 = table["id64"].to_numpy() if "id64" in names else ids.id64(table["id"].to_pylist())
+    numbers = ids.permanent_random(ids64, ids.derive_seed("draw", draw_seed))
+    return Candidates(table.drop_columns("id64") if "id64" in names else table, numbers, tuple(known or names))
 
 
-def read(pool_uri: str) -> pd.DataFrame:
-    """pool.parquet and strata.parquet of a pool's folder, joined by id, without geometry. Raises PoolError, DataError."""
-    pool = tables.read(store.join(pool_uri, "pool.parquet")).drop(columns="geometry", errors="ignore")
-    strata = tables.read(store.join(pool_uri, "strata.parquet"))
-    tables.need(pool, ["id", "lon", "lat"], pool_uri)
-    tables.need(strata, ["id"], pool_uri)
-    both = [c for c in strata.columns if c in pool.columns and c != "id"]
-    if both:
-        raise PoolError(
-            f"column {both[0]!r} is both one of the pool's own columns and a stratum",
-            remedy="rename it in the table, or leave it out of the pool's `columns:`",
-        )
-    if len(pool) != len(strata) or set(pool["id"]) != set(strata["id"]) or strata["id"].duplicated().any():
-        raise PoolError(
-            f"{pool_uri}: strata.parquet does not hold the pool's ids",
-            wanted=f"{len(pool):,} rows, one an id",
-            remedy="remove this folder and run `geomix pool` again",
-        )
-    return pool.merge(strata, on="id", how="left", validate="one_to_one")
+def read(pool_uri: str, columns: Sequence[str] | None, draw_seed: int) -> Candidates:
+    """The candidates of a pool's folder with `columns` of its tables (None: all), beside id, lon and lat.
+
+    Names that no table has are left out: whoever needs them explains. Raises PoolError, DataError.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        parts = {name: _local(pool_uri, name, Path(folder)) for name in FILES}
+        schemas = {name: _schema(found[0], pool_uri, name) for name, found in parts.items() if found}
+        known = [c for name, s in schemas.items() for c in s.names if c != "geometry" and (name == FILES[0] or c != "id")]
+        twice = [c for n, c in enumerate(known) if c in known[:n]]
+        if twice:
+            raise PoolError(
+                f"column {twice[0]!r} is both one of the pool's own columns and a stratum",
+                remedy="rename it in the table, or leave it out of the pool's `columns:`",
+            )
+        # DuckDB's names have no case: `Landcover` in an expression is the column `landcover`.
+        asked = None if columns is None else {c.casefold() for c in columns}
+        whole: pa.Table | None = None
+        for name, schema in schemas.items():
+            always = ("id", "id64", "lon", "lat") if name == FILES[0] else ("id",)
+            wanted = [c for c in schema.names if c in always or (c in known and (asked is None or c.casefold() in asked))]
+            if whole is not None and wanted == ["id"]:
+                continue
+            table = _by_id(_read(parts[name], wanted), f"{pool_uri}/{name}")
+            whole = table if whole is None else _joined(whole, table, f"{pool_uri}: {name}")
+    assert whole is not None
+    return of_table(whole, draw_seed, known)
 
 
-def content_hash(frame: pd.DataFrame) -> str:
+def content_hash(pool: Candidates) -> str:
     """Hex SHA-256 of every column that the pool hash leaves out (strata, place, cloud, the user's own), rows in order of id.
 
     Of the values, not of a file's bytes: it repeats whatever wrote the Parquet.
     """
-    ordered = frame.sort_values("id", kind="stable")
     parts: list[str | bytes] = []
-    for column in sorted(c for c in ordered.columns if c not in _HASHED_BY_POOL):
-        codes, names = text(ordered[column])
+    for column in sorted(c for c in pool.table.column_names if c not in _HASHED_BY_POOL):
+        codes, names = pool.text(column)
         parts += [column, "\x1f".join(names), codes.astype("<i8").tobytes()]
     return ids.sha256("columns", *parts)
 
 
-def text(column: pd.Series) -> tuple[I64, list[str]]:
-    """The values of a column as text: code of each row, int64 [N] (-1: null), and the texts in order of their name."""
-    codes, uniques = pd.factorize(column, use_na_sentinel=True)
-    names = [_text(value) for value in uniques]
-    found, where = np.unique(np.asarray(names, dtype=object), return_inverse=True) if names else (np.empty(0, object), [])
-    renamed = np.append(np.asarray(where, dtype=np.int64), -1)  # code -1 takes the last
-    return renamed[codes], [str(name) for name in found]
+def text(column: pd.Series[Any] | pa.ChunkedArray) -> tuple[I32, list[str]]:
+    """The values of a column as text: code of each row, int32 [N] (-1: null), and the texts in order of their name."""
+    if not isinstance(column, pa.ChunkedArray):
+        column = pa.chunked_array([pa.Array.from_pandas(column)])
+    if pa.types.is_null(column.type):
+        return np.full(len(column), -1, dtype=np.int32), []
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    coded = coded.unify_dictionaries().combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):  # no chunk at all
+        return np.empty(0, dtype=np.int32), []
+    codes = np.asarray(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
+    values = coded.dictionary.to_pandas().tolist() if pa.types.is_temporal(coded.dictionary.type) else list(coded.dictionary.to_numpy(False))
+    used = np.bincount(codes + 1, minlength=len(values) + 1)[1:] > 0
+    used &= [not pd.isna(value) for value in values]
+    names = [_text(value) for value, here in zip(values, used, strict=True) if here]
+    found = sorted(set(names))
+    place = {name: n for n, name in enumerate(found)}
+    renamed = np.full(len(values) + 1, -1, dtype=np.int32)  # code -1 takes the last
+    renamed[np.flatnonzero(used)] = [place[name] for name in names]
+    return renamed[codes], found
 
 
 def _text(value: object) -> str:
@@ -112,19 +203,24 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def stratum(pool: Candidates, by: str, who: str) -> tuple[I64, list[str]]:
-    """Stratum of each candidate as a code, int64 [N] (-1: null), and the strata's names in order of name.
+def need(pool: Candidates, name: str, who: str, setting: str = "by:") -> None:
+    """Raises CompositionError if the pool has no column `name` for strategies; `setting` is where it was written."""
+    known = pool.columns
+    if name not in known:
+        raise CompositionError(
+            f"{who}: the pool has no stratum {name!r}{suggestion(name, known)}",
+            wanted=f"one of: {', '.join(known) or 'none is known'}",
+            remedy=f"mend `{setting}`, or keep the table's column with `columns:` in the pool",
+        )
+
+
+def stratum(pool: Candidates, by: str, who: str) -> tuple[I32, list[str]]:
+    """Stratum of each candidate as a code, int32 [N] (-1: null), and the strata's names in order of name.
 
     Raises CompositionError if the pool has no column `by`.
     """
-    known = [c for c in pool.frame.columns if c not in _NOT_STRATA]
-    if by not in known:
-        raise CompositionError(
-            f"{who}: the pool has no stratum {by!r}{suggestion(by, known)}",
-            wanted=f"one of: {', '.join(known) or 'none is known'}",
-            remedy="mend `by:`, or keep the table's column with `columns:` in the pool",
-        )
-    return text(pool.frame[by])
+    need(pool, by, who)
+    return pool.text(by)
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
@@ -132,3 +228,91 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     folded = {k.casefold(): k for k in known}
     close = difflib.get_close_matches(word.casefold(), folded, n=1)
     return f"; did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def _by_id(table: pa.Table, what: str) -> pa.Table:
+    """`table` in order of id by code point (UTF-8 bytes), as Python and the hashes see it, and not by a locale."""
+    if table.schema.field("id").type != pa.string():  # pandas writes large strings
+        table = table.set_column(table.column_names.index("id"), "id", table["id"].cast(pa.string()))
+    if not _rising(table["id"]):
+        table = table.take(pc.sort_indices(table["id"]))
+    if not _rising(table["id"]):
+        before, after = table["id"].slice(0, len(table) - 1), table["id"].slice(1)
+        twice = before.filter(pc.equal(before, after))
+        seen = "rows without an id" if not len(twice) else f"id {twice[0].as_py()!r} more than once"
+        raise PoolError(f"{what} holds {seen}", wanted="one row an id")
+    return table
+
+
+def _rising(names: pa.ChunkedArray) -> bool:
+    if names.null_count:
+        return False
+    rises = pc.all(pc.less(names.slice(0, max(len(names) - 1, 0)), names.slice(1))).as_py()
+    return rises is not False  # None: fewer than two rows
+
+
+def _holds(rows: pa.Table, expression: str, who: str, count: int) -> Mask:
+    with duckdb.connect() as connection:
+        # An expression of a study file must not read or write files.
+        connection.execute("SET enable_external_access = false")
+        connection.register("rows", rows)
+        try:
+            found = connection.execute(f"SELECT _row FROM rows WHERE ({expression}\n)").fetchnumpy()["_row"]
+        except duckdb.Error as error:
+            raise DataError(
+                f"{who}: `{expression}`: {str(error).splitlines()[0]}",
+                wanted=f"a DuckDB boolean over: {', '.join(c for c in rows.column_names if c != '_row')}",
+            ) from None
+    mask = np.zeros(count, dtype=bool)
+    mask[np.asarray(found, dtype=np.int64)] = True
+    return mask
+
+
+def _local(uri: str, name: str, folder: Path) -> list[Path]:
+    """Local paths of a table's file, or of its parts in order; none if the optional table is absent."""
+    whole = store.join(uri, name)
+    parts = [store.join(whole, part) for part in store.list_names(whole) if part.startswith("part-")]
+    try:
+        return [store.local_copy(one, folder) for one in parts or [whole]]
+    except FileNotFoundError:
+        if name == FILES[2]:
+            return []
+        raise DataError(f"{whole}: no such file", remedy="build the pool first, or check the path") from None
+
+
+def _schema(path: Path, uri: str, name: str) -> pa.Schema:
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+    lacking = [c for c in (("id", "lon", "lat") if name == FILES[0] else ("id",)) if c not in schema.names]
+    if lacking:
+        raise DataError(f"{uri}/{name}: no column {', '.join(map(repr, lacking))}", wanted=f"one of: {', '.join(schema.names)}")
+    return schema
+
+
+def _read(paths: Sequence[Path], columns: list[str]) -> pa.Table:
+    found = []
+    for path in paths:
+        try:
+            found.append(pq.read_table(path, columns=columns, memory_map=True, use_threads=True))
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from None
+    return pa.concat_tables(found)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: not a readable table ({error})", remedy="is the file complete? write it again")
+
+
+def _joined(whole: pa.Table, more: pa.Table, what: str) -> pa.Table:
+    if not whole["id"].equals(more["id"]):
+        raise PoolError(
+            f"{what} does not hold the pool's ids",
+            wanted=f"{len(whole):,} rows, one an id",
+            remedy="remove this folder and run `geomix pool` again",
+        )
+    for name in more.column_names:
+        if name != "id":
+            whole = whole.append_column(more.schema.field(name), more[name])
+    return whole

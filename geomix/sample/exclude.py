@@ -9,6 +9,7 @@ import scipy  # loads scipy.spatial when it is first used
 
 from geomix import ids
 from geomix.sample import sphere
+from geomix.sample.nearest import Cells
 
 F64 = npt.NDArray[np.float64]
 
@@ -19,13 +20,20 @@ def near(lon: F64, lat: F64, places: pd.DataFrame, km: float) -> npt.NDArray[np.
     `places`: tables.PLACES_SCHEMA; rows without coordinates are left out. `km` 0 excludes nothing.
     """
     known = _coordinates(places)
+    mask = np.zeros(len(lon), dtype=bool)
     if km <= 0 or not len(known) or not len(lon):
-        return np.zeros(len(lon), dtype=bool)
-    tree = scipy.spatial.cKDTree(sphere.unit_vectors(known[:, 0], known[:, 1]))
-    chords, _ = tree.query(sphere.unit_vectors(lon, lat), distance_upper_bound=sphere.chord(km * 1000 + 1))
+        return mask
+    targets = sphere.unit_vectors(known[:, 0], known[:, 1])
+    reach = sphere.chord(km * 1000 + 1)
+    # Most rows of a large pool are far from every place: their cells say so.
+    rows = Cells(lon, lat).near(targets, reach)
+    chords, _ = scipy.spatial.cKDTree(targets).query(
+        sphere.unit_vectors(lon[rows], lat[rows]), distance_upper_bound=reach, workers=-1
+    )
     far = ~np.isfinite(chords)
     distance = sphere.metres(np.where(far, 2.0, chords))
-    return np.asarray(~far & (np.round(distance) < round(km * 1000)), dtype=bool)
+    mask[rows] = ~far & (np.round(distance) < round(km * 1000))
+    return mask
 
 
 def places_hash(places: pd.DataFrame) -> str:

@@ -19,6 +19,9 @@ from geomix.sample.strategies import Ask, Ordered
 
 SCHEMA = 1
 
+WITHOUT_QUOTA = {"uniform", "where", "onehot", "cities", "spatially_balanced", "farthest_point", "ids"}
+"""Strategies whose draw does not depend on `quota:`."""
+
 _COMPOSITION: TypeAdapter[config.Composition] = TypeAdapter(config.Composition)
 
 
@@ -31,7 +34,7 @@ def run(draw: Mapping[str, Any], place: step.Place) -> str:
     label, draw_seed, pool = str(draw["composition"]), int(draw["draw_seed"]), dict(draw["pool"])
     study = config.Study.model_validate(store.read_json(store.join(draw["plan"], "study.json")))
     definition = _COMPOSITION.validate_python(draw["definition"])
-    parts = {name: study.compositions[name] for name in sorted(definition.of)} if isinstance(definition, config.Mix) else {}
+    parts = config.parts(definition, study.compositions)
     ask = Ask(
         budget=study.budget,
         # The thousandth keeps 1000 * 0.29 at 290 and not at 289.
@@ -41,28 +44,28 @@ def run(draw: Mapping[str, Any], place: step.Place) -> str:
         name=label,
         parts=parts,
     )
-    frame = candidates.read(pool["uri"])
+    everything = candidates.read(pool["uri"], None, draw_seed)
     near_km = study.exclude.near_tasks_km
     places = tables.read(store.join(draw["plan"], "places.parquet"), tables.PLACES_SCHEMA.names)
-    parameters = definition.model_dump(mode="json", exclude={"strategy"}, exclude_none=True)
+    # Contents of the user's own files count, their paths do not.
+    parameters = definition.model_dump(mode="json", exclude={"strategy", "uri"}, exclude_none=True)
     recipe = {
         "strategy": definition.strategy,
         "parameters": parameters,
-        "parts": {name: part.model_dump(mode="json", exclude_none=True) for name, part in parts.items()},
+        "parts": {name: part.model_dump(mode="json", exclude={"uri"}, exclude_none=True) for name, part in parts.items()},
         "draw_seed": draw_seed,
         "budget": ask.budget,
         "reserves": ask.reserves,
         # Only strategies with quotas depend on it.
-        "quota": study.quota if definition.strategy in ("stratified", "mix") else None,
+        "quota": None if {definition.strategy, *(p.strategy for p in parts.values())} <= WITHOUT_QUOTA else study.quota,
         "near_tasks_km": near_km,
     }
-    inputs = {"pool": str(pool["hash"]), "columns": candidates.content_hash(frame), **_maps([definition, *parts.values()])}
+    inputs = {"pool": str(pool["hash"]), "columns": candidates.content_hash(everything), **_maps([definition, *parts.values()])}
     if near_km > 0:
         inputs["places"] = exclude.places_hash(places)
     key = ids.step_key("sample", SCHEMA, recipe, inputs)
 
     def work(folder: str) -> Mapping[str, Any]:
-        everything = candidates.of_frame(frame, draw_seed)
         removed = exclude.near(everything.lon, everything.lat, places, near_km)
         left = everything.keep(~removed)
         if not len(left):
@@ -78,11 +81,11 @@ def run(draw: Mapping[str, Any], place: step.Place) -> str:
             "recipe": key,
             "excluded": {"near_tasks_km": near_km, "rows": int(removed.sum()), "of": len(everything)},
             **_counts(ordered, ask),
-            **stats.describe(left.frame, ordered.positions[: ask.budget]),
+            **stats.describe(left.table.to_pandas(), ordered.positions[: ask.budget]),
         }
         rows = pd.DataFrame(
             {
-                "id": left.frame["id"].to_numpy(dtype=object)[ordered.positions],
+                "id": left.ids_at(ordered.positions),
                 "rank": np.arange(len(ordered.positions), dtype=np.int64),
                 "stratum": pd.Series(ordered.strata, dtype=object),
             }
@@ -115,12 +118,15 @@ def _by_stratum(strata: Any) -> dict[str, int]:
 
 
 def _maps(definitions: list[config.Composition]) -> dict[str, str]:
-    """Hashes of the packaged maps that the strategies read beside the pool."""
+    """Hashes of the packaged maps and of the user's files that the strategies read beside the pool."""
     found = {}
     for one in definitions:
         if isinstance(one, config.Cities):
-            largest = atlas.cities().head(one.top)
-            found[f"cities_{one.top}"] = ids.sha256("cities", largest[["name", "lon", "lat"]].to_csv(index=False))
-        elif isinstance(one, config.Uniform) and one.weight == "area":
+            largest = strategies.largest(one)
+            name = f"cities_{one.top}" if one.uri is None else f"cities_{one.top}_{tables.digest(one.uri)}"
+            found[name] = ids.sha256("cities", largest[["name", "lon", "lat"]].to_csv(index=False))
+        elif getattr(one, "weight", None) == "area":
             found["land"] = atlas.source("landcover").sha256
+        elif isinstance(one, config.Ids):
+            found[f"ids_{one.column}"] = tables.digest(one.uri)
     return found

@@ -35,13 +35,13 @@ def candidates(rows: int, seed: int = 0, draw_seed: int = 0, **columns: Any) -> 
 
 def drawn_ids(pool: Candidates, positions: Any) -> list[str]:
     """Ids at the positions."""
-    return [str(i) for i in pool.frame["id"].to_numpy(dtype=object)[positions]]
+    return pool.ids_at(np.asarray(positions))
 
 
 def write(folder: Path, rows: pd.DataFrame) -> dict[str, str]:
     """Writes pool.parquet and strata.parquet of `rows`; the `pool` part of a draw."""
     strata = [c for c in ("continent", "landcover", "climate_zone") if c in rows]
-    pool = rows.drop(columns=strata).assign(place=rows["id"], time=pd.NaT, href=None, cloud=0.0, nodata=0.0)
+    pool = rows.drop(columns=strata).assign(place=rows["id"], time=pd.NaT, href=None, cloud=0.0, nodata=0.0, id64=ids.id64(rows["id"]))
     pool["time"] = pd.to_datetime(pool["time"], utc=True)
     ordered = pool.sort_values("id")
     tables.write_parquet(str(folder / "pool.parquet"), ordered, tables.POOL_SCHEMA)

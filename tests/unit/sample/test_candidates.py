@@ -17,24 +17,28 @@ from tests.unit.sample import pools
 def test_pool_and_strata_are_joined_by_id(tmp_path: Path) -> None:
     rows = pools.frame(50)
     pools.write(tmp_path, rows)
-    found = candidates.read(str(tmp_path)).set_index("id")
+    found = candidates.read(str(tmp_path), None, 0).table.to_pandas().set_index("id")
     expected = rows.set_index("id").loc[found.index]
     assert found["landcover"].tolist() == expected["landcover"].tolist()
     assert found["lon"].tolist() == expected["lon"].tolist()
 
 
+def content_hash(rows: pd.DataFrame) -> str:
+    return candidates.content_hash(candidates.of_frame(rows, 0))
+
+
 def test_content_hash_follows_values_only(tmp_path: Path) -> None:
     rows = pools.frame(80)
-    one = candidates.content_hash(rows)
-    assert candidates.content_hash(rows.iloc[::-1]) == one
-    assert candidates.content_hash(rows[rows.columns[::-1]]) == one
-    assert candidates.content_hash(rows.assign(continent=rows["continent"].astype("string"))) == one
+    one = content_hash(rows)
+    assert content_hash(rows.iloc[::-1]) == one
+    assert content_hash(rows[rows.columns[::-1]]) == one
+    assert content_hash(rows.assign(continent=rows["continent"].astype("string"))) == one
     changed = rows.copy()
     changed.loc[3, "landcover"] = 9
-    assert candidates.content_hash(changed) != one
-    assert candidates.content_hash(rows.rename(columns={"landcover": "cover"})) != one
+    assert content_hash(changed) != one
+    assert content_hash(rows.rename(columns={"landcover": "cover"})) != one
     # What the pool hash holds is not hashed twice.
-    assert candidates.content_hash(rows.assign(lon=0.0)) == one
+    assert content_hash(rows.assign(lon=0.0)) == one
 
 
 def test_text_orders_by_name_and_keeps_whole_numbers() -> None:
@@ -46,7 +50,7 @@ def test_text_orders_by_name_and_keeps_whole_numbers() -> None:
 
 def test_broken_pools_are_explained(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        candidates.read(str(tmp_path / "absent"))
+        candidates.read(str(tmp_path / "absent"), None, 0)
     rows = pools.frame(20)
     with pytest.raises(PoolError, match=r"more than once"):
         candidates.of_frame(pd.concat([rows, rows.head(1)]), 0)
@@ -58,13 +62,13 @@ def test_broken_pools_are_explained(tmp_path: Path) -> None:
     strata = rows[["id"]].assign(country="y")
     strata.to_parquet(tmp_path / "both" / "strata.parquet")
     with pytest.raises(PoolError, match="'country' is both"):
-        candidates.read(str(tmp_path / "both"))
+        candidates.read(str(tmp_path / "both"), None, 0)
     pools.write(tmp_path / "short", rows)
     rows[["id", "continent"]].head(19).to_parquet(tmp_path / "short" / "strata.parquet")
     with pytest.raises(PoolError, match="does not hold the pool's ids"):
-        candidates.read(str(tmp_path / "short"))
+        candidates.read(str(tmp_path / "short"), None, 0)
     pools.write(tmp_path / "cut", rows)
     path = tmp_path / "cut" / "strata.parquet"
     store.write_bytes(str(path), path.read_bytes()[:-100])
     with pytest.raises(DataError, match="not a readable table"):
-        candidates.read(str(tmp_path / "cut"))
+        candidates.read(str(tmp_path / "cut"), None, 0)

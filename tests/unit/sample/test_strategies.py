@@ -123,8 +123,8 @@ def test_stratified_counts_are_equal_and_nulls_are_counted(seed: int) -> None:
     assert found.requested == {"Africa": 26, "Asia": 26, "Europe": 25, "Oceania": 25}
     values, counts = np.unique(found.strata[:102].astype(str), return_counts=True)
     assert dict(zip(values, counts, strict=True)) == found.requested
-    assert found.strata.tolist() == pool.frame["continent"].to_numpy()[found.positions].tolist()
-    assert found.notes["without_value"] == pool.frame["continent"].isna().sum() > 0
+    assert found.strata.tolist() == pool.table["continent"].to_pandas()[found.positions].tolist()
+    assert found.notes["without_value"] == pool.table["continent"].null_count > 0
 
 
 def test_stratified_by_a_number_with_gaps() -> None:
@@ -136,7 +136,7 @@ def test_stratified_by_a_number_with_gaps() -> None:
 
 def test_a_dry_stratum_is_named_or_filled() -> None:
     pool = pools.candidates(400)
-    have = int((pool.frame["continent"] == "Oceania").sum())
+    have = int((pool.table["continent"].to_pandas() == "Oceania").sum())
     with pytest.raises(CompositionError) as caught:
         draw(pool, ask(200), CONTINENT)
     assert f"Oceania has {have} of 50" in caught.value.seen
@@ -155,7 +155,7 @@ def test_a_dry_stratum_is_named_or_filled() -> None:
 def test_onehot_is_inside_its_region(value: str, seed: int) -> None:
     pool = pools.candidates(1500, draw_seed=seed)
     found = draw(pool, ask(80, 20), config.OneHot(strategy="onehot", by="continent", value=value))
-    assert set(pool.frame["continent"].to_numpy()[found.positions]) == {value}
+    assert set(pool.table["continent"].to_pandas()[found.positions]) == {value}
     assert set(found.strata) == {value}
 
 
@@ -181,7 +181,7 @@ def test_mix_of_one_with_itself_and_shares() -> None:
 def test_mix_that_runs_dry() -> None:
     pool = pools.candidates(1000)
     rare = config.Where(strategy="where", expr="continent = 'Oceania'")
-    have = int((pool.frame["continent"] == "Oceania").sum())
+    have = int((pool.table["continent"].to_pandas() == "Oceania").sum())
     # Both want the same rows: each alone could be filled.
     how = config.Mix(strategy="mix", of={"a": 0.5, "b": 0.5})
     budget = have + 20
@@ -209,7 +209,7 @@ def test_cities_take_turns() -> None:
     top = atlas.cities().head(10)
     pool = of_frame(around(top, 1000, 1.0), 0)
     found = draw(pool, ask(300), config.Cities(strategy="cities", top=10, sigma_km=5)).positions
-    nearest = metres_to(top, pool.frame.iloc[found]).argmin(axis=1)
+    nearest = metres_to(top, pool.table.to_pandas().iloc[found]).argmin(axis=1)
     assert np.bincount(nearest, minlength=10).tolist() == [30] * 10
     assert all(len(set(nearest[k : k + 10])) == 10 for k in range(0, 300, 10))
 
@@ -218,14 +218,14 @@ def test_samples_scatter_about_a_city_by_sigma() -> None:
     top = atlas.cities().head(1)
     pool = of_frame(around(top, 100_000, 2.5), 0)  # dense: the nearest row is about 1 km away
     found = draw(pool, ask(1000), config.Cities(strategy="cities", top=1, sigma_km=50))
-    rms = np.sqrt((metres_to(top, pool.frame.iloc[found.positions]) ** 2).mean())
+    rms = np.sqrt((metres_to(top, pool.table.to_pandas().iloc[found.positions]) ** 2).mean())
     assert rms == pytest.approx(50_000 * np.sqrt(2), rel=0.05)  # one standard error is 1.6 %
     assert found.notes["km_from_point_to_sample"]["p95"] < 5
 
 
 def test_fewer_reserves_than_asked_are_recorded_and_a_short_budget_is_refused() -> None:
     pool = pools.candidates(500)
-    have = int((pool.frame["continent"] == "Europe").sum())
+    have = int((pool.table["continent"].to_pandas() == "Europe").sum())
     europe = config.OneHot(strategy="onehot", by="continent", value="Europe")
     assert len(draw(pool, ask(have - 2, 50), europe).positions) == have
     with pytest.raises(CompositionError) as caught:
