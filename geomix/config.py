@@ -30,7 +30,6 @@ from geomix.config_data import (
     HeadName,
     Modality,
     ModelName,
-    Polygons,
     Pool,
     SeriesArrays,
     SeriesColumns,
@@ -40,9 +39,11 @@ from geomix.config_data import (
     TableTask,
     Task,
 )
+from geomix.config_strata import CityDistance, LatitudeBand, OwnStratum, Polygons, Raster
 
 __all__ = [
     "Cities",
+    "CityDistance",
     "Composition",
     "Correction",
     "Earth",
@@ -50,6 +51,7 @@ __all__ = [
     "EarthTask",
     "Exclude",
     "HeadName",
+    "LatitudeBand",
     "Mix",
     "Modality",
     "ModelName",
@@ -57,9 +59,11 @@ __all__ = [
     "Name",
     "NoPretraining",
     "OneHot",
+    "OwnStratum",
     "Polygons",
     "Pool",
     "Primary",
+    "Raster",
     "Report",
     "Scale",
     "Seeds",
@@ -145,8 +149,8 @@ class Study(Strict):
     scale: Scale
     earth: Earth = Earth()
     pools: dict[Name, Pool] = Field(min_length=1)
-    strata: dict[Name, Polygons] = Field(default_factory=dict)
-    """Strata of one's own beside continent, country, climate, climate_zone and landcover."""
+    strata: dict[Name, OwnStratum] = Field(default_factory=dict)
+    """Strata of one's own beside those of the packaged maps (`atlas.STRATA`)."""
     exclude: Exclude = Exclude()
     budget: PositiveInt
     """Samples a composition."""
