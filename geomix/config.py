@@ -14,8 +14,8 @@ from geomix import ids
 from geomix.config_compositions import (
     Balanced,
     Cities,
-    Clustered,
     ClusterBalanced,
+    Clustered,
     Composition,
     Dose,
     Drawn,
@@ -44,7 +44,6 @@ from geomix.config_data import (
     HeadName,
     Modality,
     ModelName,
-    Polygons,
     Pool,
     SeriesArrays,
     SeriesColumns,
@@ -54,10 +53,12 @@ from geomix.config_data import (
     TableTask,
     Task,
 )
+from geomix.config_strata import CityDistance, LatitudeBand, OwnStratum, Polygons, Raster
 
 __all__ = [
     "Balanced",
     "Cities",
+    "CityDistance",
     "ClusterBalanced",
     "Clustered",
     "Composition",
@@ -72,6 +73,7 @@ __all__ = [
     "FarthestPoint",
     "HeadName",
     "Ids",
+    "LatitudeBand",
     "LeaveOneOut",
     "Mix",
     "Modality",
@@ -80,10 +82,12 @@ __all__ = [
     "Name",
     "NoPretraining",
     "OneHot",
+    "OwnStratum",
     "Placebo",
     "Polygons",
     "Pool",
     "Primary",
+    "Raster",
     "Report",
     "Scale",
     "Seeds",
@@ -172,8 +176,8 @@ class Study(Strict):
     scale: Scale
     earth: Earth = Earth()
     pools: dict[Name, Pool] = Field(min_length=1)
-    strata: dict[Name, Polygons] = Field(default_factory=dict)
-    """Strata of one's own beside continent, country, climate, climate_zone and landcover."""
+    strata: dict[Name, OwnStratum] = Field(default_factory=dict)
+    """Strata of one's own beside those of the packaged maps (`atlas.STRATA`)."""
     exclude: Exclude = Exclude()
     budget: PositiveInt
     """Samples a composition."""

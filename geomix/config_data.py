@@ -1,4 +1,4 @@
-"""What a study reads: the synthetic Earth, series in users' files, pools, tasks and polygons, as its file describes them.
+"""What a study reads: the synthetic Earth, series in users' files, pools and tasks, as its file describes them.
 
 Part of the schema that `config.Study` is. Longitude comes first everywhere; distances carry their unit in the name.
 """
@@ -145,11 +145,3 @@ class TableTask(Strict):
 
 
 Task = Annotated[EarthTask | TableTask, Field(discriminator="kind")]
-
-
-class Polygons(Strict):
-    """A stratum from the user's own polygons (any file GeoPandas reads, or GeoParquet): biomes, basins, ecoregions."""
-
-    uri: str
-    column: str
-    """Attribute that names the class; a place outside every polygon has none."""

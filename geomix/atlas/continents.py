@@ -1,4 +1,4 @@
-"""The rules that give land its continent, where Natural Earth's attribute does not.
+"""The rules that give land its continent and its UN region, where Natural Earth's attributes do not.
 
 Continents: Africa, Asia, Europe, North America, Oceania, South America, Antarctica; None at sea. A country belongs to
 the continent of Natural Earth's CONTINENT, with these exceptions (METHODOLOGY.md repeats them):
@@ -9,6 +9,11 @@ the continent of Natural Earth's CONTINENT, with these exceptions (METHODOLOGY.m
 - Islands that Natural Earth calls "Seven seas (open ocean)": `OPEN_OCEAN`.
 - Countries on two continents that are not named here are not divided: Egypt is Africa, Kazakhstan, Georgia, Azerbaijan
   and Indonesia are Asia.
+
+UN regions and subregions are those of the UN Statistics Division's M49 list. A country belongs to Natural Earth's REGION_UN
+and SUBREGION, with these exceptions: overseas departments and islands that M49 lists by themselves (`UN_OVERSEAS`), and
+islands that Natural Earth calls "Seven seas" (`UN_OPEN_OCEAN`). No country is divided: Russia is Eastern Europe to the
+Bering Strait, Turkey and Cyprus are Western Asia. Antarctica, which M49 puts in no region, is one of its own.
 """
 
 from __future__ import annotations
@@ -57,6 +62,26 @@ OVERSEAS: tuple[Box, ...] = (
     Box("Australia", 158, -56, 160, -53, "Antarctica"),  # Macquarie Island
 )
 
+UN_OVERSEAS = {
+    ("France", "South America"): ("Americas", "South America"),
+    ("France", "North America"): ("Americas", "Caribbean"),
+    ("France", "Africa"): ("Africa", "Eastern Africa"),
+    ("Netherlands", "North America"): ("Americas", "Caribbean"),
+}
+"""Country and continent of land overseas that M49 lists by itself -> region, subregion."""
+
+UN_OPEN_OCEAN = {
+    "South Georgia and the Islands": ("Americas", "South America"),
+    "British Indian Ocean Territory": ("Africa", "Eastern Africa"),
+    "French Southern and Antarctic Lands": ("Africa", "Eastern Africa"),
+    "Indian Ocean Territories": ("Oceania", "Australia and New Zealand"),
+    "Heard Island and McDonald Islands": ("Oceania", "Australia and New Zealand"),
+}
+"""Country of Natural Earth's "Seven seas" -> region, subregion of M49."""
+
+DIVIDED = ("Russia", "Turkey")
+"""Countries that `straddling` divides point by point."""
+
 _URALS_LON = 60.0
 # Longitude and latitude of the middle of the straits, from the Aegean to the Black Sea.
 _STRAITS_LON = (25.5, 26.15, 26.39, 26.75, 27.5, 28.9, 28.99, 29.06, 29.15)
@@ -87,3 +112,15 @@ def straddling(
     result[turkey] = "Asia"
     result[turkey & (x < _STRAITS_LON[-1]) & (y > np.interp(x, _STRAITS_LON, _STRAITS_LAT))] = "Europe"
     return result
+
+
+def un_of_part(
+    country: npt.NDArray[np.object_],
+    continent: npt.NDArray[np.object_],
+    region: npt.NDArray[np.object_],
+    subregion: npt.NDArray[np.object_],
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    """UN region and subregion of land parts: object [N] each, from `of_part`'s continent and Natural Earth's attributes."""
+    given = zip(country, continent, region, subregion, strict=True)
+    found = [UN_OVERSEAS.get((n, c)) or UN_OPEN_OCEAN.get(n) or (r, s) for n, c, r, s in given]
+    return np.array([r for r, _ in found], dtype=object), np.array([s for _, s in found], dtype=object)

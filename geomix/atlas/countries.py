@@ -1,10 +1,11 @@
-"""Countries and continents: in which Natural Earth polygon a point lies, exactly; None at sea."""
+"""Countries, continents and UN regions: in which Natural Earth polygon a point lies, exactly; no class at sea."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from geomix.atlas import continents
-from geomix.atlas.polygons import Parts, pick
+from geomix.atlas.coded import Coded, Legend
+from geomix.atlas.parts import Locator, Parts, wrapped
 from geomix.atlas.sources import Source, file_sha256
 
 _FILE = Path(__file__).with_name("natural_earth_countries.parquet")
@@ -26,45 +28,72 @@ class Land:
     iso_a3: npt.NDArray[np.object_]
     continent: npt.NDArray[np.object_]
     """Before Russia and Turkey are divided (`continents.straddling`)."""
-    parts: Parts
+    un_region: npt.NDArray[np.object_]
+    un_subregion: npt.NDArray[np.object_]
+    locator: Locator
 
     @property
     def polygon(self) -> npt.NDArray[np.object_]:
         """shapely Polygons [P]."""
-        return self.parts.polygon
+        return self.locator.parts.polygon
 
 
 @lru_cache(maxsize=1)
 def land() -> Land:
     """All land as polygon parts, with a spatial index. Read once a process."""
-    table = pq.read_table(_FILE, columns=["iso_a3", "name", "continent", "geometry"])
+    table = pq.read_table(_FILE)
     parts, row = shapely.get_parts(shapely.from_wkb(table["geometry"].to_numpy()), return_index=True)
-    iso, name, continent = (table[c].to_numpy(zero_copy_only=False).astype(object) for c in ("iso_a3", "name", "continent"))
-    return Land(name[row], iso[row], continent[row], Parts.of(parts))
+    names = ("name", "iso_a3", "continent", "un_region", "un_subregion")
+    name, iso, continent, region, subregion = (table[c].to_numpy(zero_copy_only=False).astype(object)[row] for c in names)
+    locator = Locator(Parts.of(shapely.transform(parts, _to_the_pole)))
+    return Land(name, iso, continent, region, subregion, locator)
 
 
-def locate(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Index into `land()` of the polygon that holds each point: int64 [N], -1 at sea. Degrees, WGS84.
+def _to_the_pole(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # The polygon of Antarctica ends a hair above the pole.
+    return np.column_stack([points[:, 0], np.where(points[:, 1] < -89.99, -90.0, points[:, 1])])
+
+
+def locate(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Index into `land()` of the polygon that holds each point: int32 [N], -1 at sea. Degrees, WGS84.
 
     Exact: no snapping to a near coast, so that the 1:50 m generalisation leaves some coastal places at sea. A point on a
     shared border belongs to the polygon that comes first.
     """
-    x, y = np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
-    x = np.where((x > 180) | (x < -180), (x + 180.0) % 360.0 - 180.0, x)
-    # The polygon of Antarctica ends a hair above the pole.
-    y = np.where((y < -89.99) & (y >= -90), -89.99, y)
-    return land().parts.locate(x, y)
+    return land().locator.locate(lon, lat)
 
 
-def country(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.object_]:
-    """Country (Natural Earth's ADMIN, in English) of each point: object [N], None at sea."""
-    return pick(land().country, locate(lon, lat))
+@lru_cache(maxsize=8)
+def _legend(column: Literal["country", "continent", "un_region", "un_subregion"]) -> Legend:
+    return Legend.of(getattr(land(), column))
 
 
-def continent(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.object_]:
-    """Continent (`continents.CONTINENTS`) of each point: object [N], None at sea. The rules are in `continents`."""
+def country(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Coded:
+    """Country (Natural Earth's ADMIN, in English) of each point; none at sea."""
+    return _legend("country").of_members(locate(lon, lat))
+
+
+def un_region(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Coded:
+    """Region of the UN's M49 list of each point (Africa, Americas, Antarctica, Asia, Europe, Oceania); none at sea."""
+    return _legend("un_region").of_members(locate(lon, lat))
+
+
+def un_subregion(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Coded:
+    """Subregion of the UN's M49 list of each point, as "Western Africa"; none at sea."""
+    return _legend("un_subregion").of_members(locate(lon, lat))
+
+
+def continent(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Coded:
+    """Continent (`continents.CONTINENTS`) of each point; none at sea. The rules are in `continents`."""
     part = locate(lon, lat)
-    return continents.straddling(pick(land().country, part), pick(land().continent, part), lon, lat)
+    found = _legend("continent").of_members(part)
+    names = land().country
+    divided = np.append(np.isin(names.astype(str), continents.DIVIDED), False)
+    some = np.flatnonzero(divided[part])
+    x, y = wrapped(np.asarray(lon, dtype=np.float64)[some]), np.asarray(lat, dtype=np.float64)[some]
+    values = continents.straddling(names[part[some]], land().continent[part[some]], x, y)
+    found.code[some] = np.searchsorted(found.names, values.astype(str))
+    return found
 
 
 def source() -> Source:

@@ -1,4 +1,4 @@
-"""Land cover: the IGBP class of a place, from MODIS MCD12C1 (collection 6, 2019, 0.05 degree)."""
+"""Land cover: the IGBP class of a place, and whether it is urban, from MODIS MCD12C1 (collection 6, 2019, 0.05 degree)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from geomix.atlas.coded import Coded, Legend
 from geomix.atlas.sources import Source, file_sha256, packaged
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ CROPLAND, URBAN, MOSAIC, SNOW, BARREN = 12, 13, 14, 15, 16
 """Cropland; urban; cropland and natural vegetation mosaic; snow and ice; barren."""
 
 
+_URBAN = Legend.of(np.array([None if c == WATER else "urban" if c == URBAN else "rural" for c in range(17)], dtype=object))
+
+
 @lru_cache(maxsize=1)
 def _map() -> WorldMap:
     from geomix import raster  # rasterio takes 0.2 s: only where a map is read
@@ -32,6 +36,11 @@ def _map() -> WorldMap:
 def landcover(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """IGBP class of each point: int64 [N], 1 to 16, 0 = water. Degrees, WGS84."""
     return _map().at(lon, lat).astype(np.int64)
+
+
+def urban(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Coded:
+    """Class "urban" where the map has built-up land, "rural" on other land, none on water, be it sea or lake."""
+    return _URBAN.of_members(_map().at(lon, lat))
 
 
 def source() -> Source:

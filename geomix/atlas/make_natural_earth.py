@@ -16,21 +16,24 @@ from geomix.atlas import continents
 
 
 def make(shapes: Path, out: Path) -> None:
-    """Writes `out`: iso_a3, name, continent, geometry (WKB, EPSG:4326), sorted by name and continent."""
+    """Writes `out`: iso_a3, name, continent, un_region, un_subregion, geometry (WKB, EPSG:4326), by name and continent."""
     import geopandas
     import shapely
 
-    frame = geopandas.read_file(shapes)[["ISO_A3_EH", "ADM0_A3", "ADMIN", "CONTINENT", "geometry"]]
+    named = ["ISO_A3_EH", "ADM0_A3", "ADMIN", "CONTINENT", "REGION_UN", "SUBREGION"]
+    frame = geopandas.read_file(shapes)[[*named, "geometry"]]
     frame = frame.explode(ignore_index=True)
     point = shapely.point_on_surface(frame.geometry.to_numpy())
     frame["continent"] = continents.of_part(
         frame["ADMIN"].to_numpy(), frame["CONTINENT"].to_numpy(), shapely.get_x(point), shapely.get_y(point)
     )
     frame["iso_a3"] = frame["ISO_A3_EH"].where(frame["ISO_A3_EH"] != "-99", frame["ADM0_A3"])
-    frame = frame.rename(columns={"ADMIN": "name"})
-    parts = frame[["iso_a3", "name", "continent", "geometry"]].dissolve(
-        ["iso_a3", "name", "continent"], method="disjoint_subset"
+    frame["un_region"], frame["un_subregion"] = continents.un_of_part(
+        *(frame[c].to_numpy(dtype=object) for c in ("ADMIN", "continent", "REGION_UN", "SUBREGION"))
     )
+    frame = frame.rename(columns={"ADMIN": "name"})
+    keys = ["iso_a3", "name", "continent", "un_region", "un_subregion"]
+    parts = frame[[*keys, "geometry"]].dissolve(keys, method="disjoint_subset")
     countries = parts.reset_index().sort_values(["name", "continent"], ignore_index=True)
     countries.set_crs("EPSG:4326", allow_override=True).to_parquet(out, compression="zstd", index=False)
 

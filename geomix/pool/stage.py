@@ -66,6 +66,7 @@ def _write(folder: str, study: config.Study, pool: config.Pool) -> Mapping[str, 
         "pool_hash": pool_hash(rows),
         "rows": len(rows.frame),
         "places": int(rows.frame["place"].nunique()),
+        "at_sea": strata.at_sea(classes),
         "synthetic": pool.kind == "earth",
         "modality": pool.modality,
     }
