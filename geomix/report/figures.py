@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from geomix.report import drawing
+from geomix.maps import drawing
 from geomix.report.endpoint import Scores
 from geomix.report.stats import Analysis
 

@@ -1,4 +1,4 @@
-"""Figures as inline SVG that follows the page: text stays text, ink and lines take the page's light or dark colours."""
+"""The style of every figure: colours, and inline SVG that follows the page (its ink and lines in light or dark)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -22,31 +23,51 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "geomix",  # ids repeat
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of ink, thin lines, land and ground."""
+
+    ink: str
+    faint: str
+    land: str
+    ground: str
+
+
+PAGE = Theme(INK, FAINT, LAND, "none")
+"""For `inline`: the page decides."""
+
+PAPER = Theme("#1c1c1c", "#a8a8a8", "#e3e2dd", "#ffffff")
+"""For files of their own."""
+
+
+def _style(theme: Theme) -> Any:
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "geomix",  # ids repeat
+        "font.family": "sans-serif",
+        "font.size": 10,
+        "text.color": theme.ink,
+        "axes.edgecolor": theme.faint,
+        "axes.labelcolor": theme.ink,
+        "axes.facecolor": "none",
+        "figure.facecolor": theme.ground,
+        "savefig.facecolor": theme.ground,
+        "xtick.color": theme.ink,
+        "ytick.color": theme.ink,
+        "grid.color": theme.faint,
+        "grid.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """The report's style for everything drawn inside."""
-    with matplotlib.rc_context(_STYLE):
+def styled(theme: Theme = PAGE) -> Iterator[None]:
+    """The style for everything drawn inside."""
+    with matplotlib.rc_context(_style(theme)):
         yield
 
 
