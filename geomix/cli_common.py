@@ -38,7 +38,12 @@ class StudyGroup(TyperGroup):
 def group(stage: str, text: str, example: str) -> typer.Typer:
     """The commands of a stage that can be used alone: `geomix STAGE STUDY` beside those that are added."""
     made = typer.Typer(
-        name=stage, help=text, cls=StudyGroup, no_args_is_help=True, rich_markup_mode="markdown", epilog=f"Example: **{example}**"
+        name=stage,
+        help=text,
+        cls=StudyGroup,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        epilog=f"Example: **{example}**",
     )
 
     @made.command("study", epilog=f"Example: **geomix {stage} pipelines/studies/debug.yaml --workdir work**")

@@ -6,31 +6,42 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-import pandas as pd
+from pydantic import TypeAdapter
 
 from geomix import config
 from geomix.errors import CompositionError
-from geomix.pool.rows import text
 
 Definition = dict[str, Any]
 
+_COMPOSITION: TypeAdapter[config.Composition] = TypeAdapter(config.Composition)
 
-def definitions(study: config.Study, strata: pd.DataFrame) -> dict[str, Definition]:
-    """Label -> definition (plain JSON) of every composition that draws ids, in the study's order.
+
+class Columns(Protocol):
+    """What a pool knows of its rows: the columns that compositions may name, and the classes that occur in each."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """Names of strata and of the columns of the user's table that the pool keeps."""
+
+    def classes(self, name: str) -> list[str]:
+        """Values of column `name` that occur, as text, in order of name; nulls left out."""
+
+
+def definitions(compositions: Mapping[str, config.Composition], columns: Columns) -> dict[str, Definition]:
+    """Label -> definition (plain JSON) of every composition that draws ids, in the given order.
 
     An `each` becomes one `by`, `value` a class that the pool has, labelled `<name>_<class>`, classes in order of name; a
     dose one mixture a percentage, `<name>_025`, where 0 and 100 are the definitions of the two themselves; a simplex
-    design one `stratified` with weights a point, `<name>_africa50_asia50`. `strata`: a column a stratum, and the columns
-    of the user's table that the pool keeps. Raises CompositionError.
+    design one `stratified` with weights a point, `<name>_africa50_asia50`. Raises CompositionError.
     """
     found: dict[str, Definition] = {}
-    for label, composition in study.compositions.items():
+    for label, composition in compositions.items():
         if isinstance(composition, (config.NoPretraining, config.Weights)):
             continue
-        for name, definition in _resolve(label, composition, study.compositions, strata):
-            if name in found or (name != label and name in study.compositions):
+        for name, definition in _resolve(label, composition, compositions, columns):
+            if name in found or (name != label and name in compositions):
                 raise CompositionError(
                     f"two compositions are called {name!r}",
                     wanted="labels that differ",
@@ -47,12 +58,12 @@ def slug(name: str) -> str:
 
 
 def _resolve(
-    label: str, composition: config.Composition, others: Mapping[str, config.Composition], strata: pd.DataFrame
+    label: str, composition: config.Composition, others: Mapping[str, config.Composition], columns: Columns
 ) -> list[tuple[str, Definition]]:
     definition = composition.model_dump(mode="json")
     if isinstance(composition, (config.OneHot, config.LeaveOneOut)):
         by = composition.by or composition.each or ""
-        classes = _known(label, by, strata)
+        classes = _known(label, by, columns)
         if composition.value is not None:
             _values(label, by, [composition.value], classes)
         chosen = classes if composition.value is None else [composition.value]
@@ -63,14 +74,14 @@ def _resolve(
         parts = [(f"{label}_{percent:03d}", composition.at(percent)) for percent in composition.percent]
         return [(name, (others[part] if isinstance(part, str) else part).model_dump(mode="json")) for name, part in parts]
     if isinstance(composition, config.Simplex):
-        _values(label, composition.by, composition.values, _known(label, composition.by, strata))
+        _values(label, composition.by, composition.values, _known(label, composition.by, columns))
         return [_point(label, composition, point) for point in composition.points]
     if isinstance(composition, (config.Stratified, config.Balanced)):
         chosen = [*(composition.values or ()), *(getattr(composition, "weights", None) or ())]
-        _values(label, composition.by, chosen, _known(label, composition.by, strata))
+        _values(label, composition.by, chosen, _known(label, composition.by, columns))
     if isinstance(composition, config.Entropy) and composition.by is not None:
         chosen = [value for value in (composition.value, composition.like) if value is not None]
-        _values(label, composition.by, chosen, _known(label, composition.by, strata))
+        _values(label, composition.by, chosen, _known(label, composition.by, columns))
     return [(label, definition)]
 
 
@@ -91,8 +102,8 @@ def _values(label: str, by: str, wanted: Iterable[str], classes: list[str]) -> N
             )
 
 
-def _known(label: str, stratum: str, strata: pd.DataFrame) -> list[str]:
-    known: Collection[str] = [str(name) for name in strata.columns]
+def _known(label: str, stratum: str, columns: Columns) -> list[str]:
+    known = list(columns.names)
     if stratum not in known:
         near = difflib.get_close_matches(stratum, known, n=1)
         raise CompositionError(
@@ -100,10 +111,16 @@ def _known(label: str, stratum: str, strata: pd.DataFrame) -> list[str]:
             wanted=f"one of {', '.join(known)}",
             remedy="use one of these, keep a column of your table with `columns:`, or give polygons under `strata:`",
         )
-    classes = sorted({text(value) for value in strata[stratum].dropna().unique()})
+    classes = columns.classes(stratum)
     if not classes:
         raise CompositionError(
             f"composition {label!r}: no place of the pool has a class of {stratum}",
             remedy="are longitude and latitude exchanged? is the pool at sea?",
         )
     return classes
+
+
+def expand(compositions: Mapping[str, config.Composition], columns: Columns) -> dict[str, config.Composition]:
+    """Label -> composition of all that `compositions` stand for and that draw ids (`definitions`, read as such)."""
+    found = definitions(compositions, columns)
+    return {label: _COMPOSITION.validate_python(definition) for label, definition in found.items()}

@@ -1,5 +1,6 @@
 """sample: draws a composition from a pool and writes its manifest, draw first, then reserves."""
 
+from geomix.sample.alone import draw
 from geomix.sample.stage import run
 
-__all__ = ["run"]
+__all__ = ["draw", "run"]

@@ -9,6 +9,7 @@ import pytest
 
 from geomix.errors import CompositionError
 from geomix.pool import draws
+from geomix.pool.rows import text
 from tests.unit.pool import makers
 
 STRATA = pd.DataFrame(
@@ -22,8 +23,18 @@ STRATA = pd.DataFrame(
 )
 
 
+class Columns:
+    """The columns of STRATA."""
+
+    names = tuple(STRATA)
+
+    def classes(self, name: str) -> list[str]:
+        return sorted({text(value) for value in STRATA[name].dropna()})
+
+
 def definitions(**compositions: Any) -> dict[str, dict[str, Any]]:
-    return draws.definitions(makers.study(compositions={"uar": {"strategy": "uniform"}, **compositions}), STRATA)
+    study = makers.study(compositions={"uar": {"strategy": "uniform"}, **compositions})
+    return draws.definitions(study.compositions, Columns())
 
 
 def refused(**compositions: Any) -> CompositionError:

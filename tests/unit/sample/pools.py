@@ -41,12 +41,28 @@ def drawn_ids(pool: Candidates, positions: Any) -> list[str]:
 def write(folder: Path, rows: pd.DataFrame) -> dict[str, str]:
     """Writes pool.parquet and strata.parquet of `rows`; the `pool` part of a draw."""
     strata = [c for c in ("continent", "landcover", "climate_zone") if c in rows]
-    pool = rows.drop(columns=strata).assign(place=rows["id"], time=pd.NaT, href=None, cloud=0.0, nodata=0.0, id64=ids.id64(rows["id"]))
+    pool = rows.drop(columns=strata).assign(
+        place=rows["id"], time=pd.NaT, href=None, cloud=0.0, nodata=0.0, id64=ids.id64(rows["id"])
+    )
     pool["time"] = pd.to_datetime(pool["time"], utc=True)
     ordered = pool.sort_values("id")
     tables.write_parquet(str(folder / "pool.parquet"), ordered, tables.POOL_SCHEMA)
     tables.write_parquet(str(folder / "strata.parquet"), rows[["id", *strata]].sort_values("id"))
-    return {"name": "series", "uri": str(folder), "hash": ids.sha256("pool", *ordered["id"])}
+    found = {"name": "series", "uri": str(folder), "hash": ids.sha256("pool", *ordered["id"])}
+    hashed = pd.concat([ordered, rows[strata].loc[ordered.index]], axis=1).drop(
+        columns=["id", "id64", "lon", "lat", "time", "href"]
+    )
+    hashes = {str(c): ids.sha256(*(str(v) for v in hashed[c])) for c in hashed}
+    own = [c for c in rows if c not in (*strata, "id", "lon", "lat")]
+    described = {
+        "pool_hash": found["hash"],
+        "rows": len(rows),
+        "column_hashes": hashes,
+        "columns": own,
+        "strata": {name: {} for name in strata},
+    }
+    store.write_json(str(folder / "pool.json"), described)
+    return found
 
 
 def write_plan(folder: Path, places: pd.DataFrame | None = None, **changes: Any) -> str:

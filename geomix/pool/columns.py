@@ -1,0 +1,42 @@
+"""The columns of a pool in its folder: their names, and the classes that occur, without reading anything else."""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property
+
+import pyarrow.parquet as pq
+
+from geomix import store, tables
+from geomix.pool.rows import text
+
+
+class PoolColumns:
+    """Columns of the pool in the folder `uri` that compositions may name: strata, then what the user's table kept."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    @cached_property
+    def _where(self) -> dict[str, str]:
+        described = store.read_json(store.join(self.uri, "pool.json"))
+        return {
+            **dict.fromkeys(described["strata"], "strata.parquet"),
+            **dict.fromkeys(described.get("measured", ()), "measured.parquet"),
+            **dict.fromkeys(described["columns"], "pool.parquet"),
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return list(self._where)
+
+    def classes(self, name: str) -> list[str]:
+        """Values of column `name` that occur, as text, in order of name; nulls left out."""
+        found: set[str] = set()
+        for part in tables.files(store.join(self.uri, self._where[name])):
+            # Dictionaries: of many million rows only the few different values become Python objects.
+            file = pq.ParquetFile(io.BytesIO(store.read_bytes(part)), read_dictionary=[name])
+            for block in file.iter_batches(batch_size=1 << 20, columns=[name]):
+                found.update(text(value) for value in block.column(0).unique().to_pylist() if value is not None)
+        return sorted(found)
