@@ -24,7 +24,8 @@ def measured(rows: pd.DataFrame, load: Load, bands: Sequence[str] = tables.SERIE
     """`id` and COLUMNS of every row, in the order of `rows` (id and what `load` reads).
 
     `bands`: names of the channels that `load` gives, in order; only those of reflectance count (`tables.SERIES_UNITS`). NaN
-    where a row has no reflectance at all. Raises DataError if `load` gives other rows or channels, or no band is one of reflectance.
+    where a row has no reflectance at all. Raises DataError if `load` gives other rows or channels, or if no band is one of
+    reflectance.
     """
     optical = [c for c, band in enumerate(bands) if tables.SERIES_UNITS.get(band) == "reflectance"]
     if not optical:
