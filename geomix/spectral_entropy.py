@@ -12,7 +12,7 @@ spectrum   Entropy of the mean spectrum: the mean of clip(r, 0, 1) of each band 
 
 A sample without any valid reflectance is NaN. Entropies are rounded to 1e-6 nats: logarithms may differ in the last bit
 between machines. The estimates are the plain (maximum likelihood) ones, which n values bound by ln n: a pixel's twelve months
-and a chip's thousands of pixels are not to be compared with each other.
+and a chip's thousands of pixels are not to be compared with each other, nor the spectra of samples with different bands.
 
 arXiv 2604.21104 reports a "per-image spectral entropy" that belongs to a single sample; its summary, its code page and its
 abstract give no bins and no formula, so that none of the three is claimed to be its measure. `pooled`, one

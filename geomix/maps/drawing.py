@@ -24,7 +24,6 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
 
-
 @dataclass(frozen=True)
 class Theme:
     """Colours of ink, thin lines, land and ground."""

@@ -54,6 +54,10 @@ def hexagons(xy_N2: F64, width: float) -> tuple[F64, npt.NDArray[np.int64]]:
     at = np.arange(len(near))
     near[at, worst] = 0.0
     near[at, worst] = -near.sum(axis=1)
-    cells, counts = np.unique(near[:, [0, 2]].astype(np.int64), axis=0, return_counts=True)
-    centres = np.column_stack([side * np.sqrt(3) * (cells[:, 0] + cells[:, 1] / 2), side * 1.5 * cells[:, 1]])
+    # One key a cell, in order of (column, row): sorting pairs takes ten times as long.
+    column, row = near[:, 0].astype(np.int64), near[:, 2].astype(np.int64)
+    wide = int(np.abs(row).max(initial=0)) * 2 + 1
+    keys, counts = np.unique(column * wide + row + wide // 2, return_counts=True)
+    column, row = keys // wide, keys % wide - wide // 2
+    centres = np.column_stack([side * np.sqrt(3) * (column + row / 2), side * 1.5 * row])
     return centres, counts

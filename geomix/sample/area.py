@@ -25,6 +25,8 @@ LEAST_ROWS = 4
 """A cell is quartered only if every quarter with land keeps this many rows: no land is lost, and no row weighs too much."""
 
 _EARTH_KM2 = 510_072_000.0
+FINEST_KM2 = _EARTH_KM2 / (BASE[0] * BASE[1] << 2 * LEVELS)
+"""Area of a finest cell."""
 
 
 def weights(lon: F64, lat: F64, land: Land) -> F64:
@@ -52,6 +54,11 @@ def weights(lon: F64, lat: F64, land: Land) -> F64:
         at = row[mine] >> up, column[mine] >> up
         stands_for[mine] = np.maximum(lands[level][at], 0.5) / counts[level][at]
     return stands_for * (_EARTH_KM2 / lands[LEVELS].size)
+
+
+def land_km2(land: Land) -> F64:
+    """Land of each base cell in km2: float64 [2048], row by row from the south."""
+    return np.asarray(_lands(land)[0].ravel() * FINEST_KM2, dtype=np.float64)
 
 
 def cells(lon: F64, lat: F64, level: int = 0) -> tuple[I64, I64]:

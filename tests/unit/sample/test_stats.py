@@ -41,3 +41,23 @@ def test_nothing_known() -> None:
     found = stats.describe(FRAME.assign(continent=None), np.array([0, 1]))
     assert found["shares"]["continent"] == {}
     assert found["unknown"]["continent"] == 2
+
+
+def test_classes() -> None:
+    found = stats.classes(np.array([0, 0, 2, -1, 2, 2]), ["Africa", "Asia", "Europe"], possible=4)
+    nats = -(0.4 * np.log(0.4) + 0.6 * np.log(0.6))
+    assert found["shares"] == {"Africa": 0.4, "Europe": 0.6}
+    assert found["unknown"] == 1
+    assert found["entropy"] == pytest.approx(nats, abs=1e-6)
+    assert found["entropy_normalised"] == pytest.approx(nats / np.log(4), abs=1e-6)
+    assert found["effective"] == pytest.approx(np.exp(nats), abs=1e-4)
+    one = stats.classes(np.array([0, 0]), ["Africa"], possible=1)
+    assert (one["entropy_normalised"], one["effective"]) == (None, 1.0)
+    assert stats.classes(np.array([-1]), [], possible=3)["effective"] == 0.0
+
+
+def test_numbers() -> None:
+    found = stats.numbers(np.array([4.0, np.nan, 1.0, 2.0, 3.0, 5.0]))
+    assert found == {"n": 5, "unknown": 1, "min": 1.0, "q25": 2.0, "median": 3.0, "q75": 4.0, "max": 5.0, "mean": 3.0}
+    assert stats.numbers(np.array([np.nan]))["mean"] is None
+    assert stats.significant(1234567.891) == 1234570.0
