@@ -211,6 +211,7 @@ def _mark_curves(blocks: _Blocks, x: F64, y: F64, pieces: I64, inverse: Transfor
     for some in _batches(pieces):
         xs, ys, joined = _cut(x[some], y[some], pieces[some])
         start, end = _ends(_in_cells(*inverse(xs, ys)), joined)
+        expressible = np.isfinite(start).all(axis=1) | np.isfinite(end).all(axis=1)
         with np.errstate(invalid="ignore"):  # outside the projection's domain
             # The short way round: an edge over the dateline is not one round the Earth.
             end[:, 0] -= np.round((end[:, 0] - start[:, 0]) / (_COLUMNS * _SIDE)) * (_COLUMNS * _SIDE)
@@ -218,7 +219,7 @@ def _mark_curves(blocks: _Blocks, x: F64, y: F64, pieces: I64, inverse: Transfor
         near = extent <= 1
         blocks.mark(start[near], end[near])
         # With both ends outside the domain the piece is outside, or where cells are torn: it is no longer than a cell.
-        far = ~near & (np.isfinite(start).all(axis=1) | np.isfinite(end).all(axis=1))
+        far = ~near & expressible
         if not far.any():
             continue
         if depth == _DEPTH:

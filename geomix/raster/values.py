@@ -77,9 +77,11 @@ class Raster:
         lon = np.where(np.abs(lon) > 180, (lon + 180.0) % 360.0 - 180.0, lon)
         x, y = (np.asarray(v) for v in project.transform(lon, lat))
         # A map in degrees may run from 0 to 360.
+        to_cell = ~self.transform
         for turn in (0.0, 360.0, -360.0) if crs.is_geographic else (0.0,):
             with np.errstate(invalid="ignore"):
-                across, down = ~self.transform * (x + turn, y)
+                across = to_cell.a * (x + turn) + to_cell.b * y + to_cell.c
+                down = to_cell.d * (x + turn) + to_cell.e * y + to_cell.f
                 held = (across >= 0) & (across <= self.width) & (down >= 0) & (down <= self.height) & (row < 0)
             row[held] = np.minimum(down[held].astype(np.int64), self.height - 1)
             column[held] = np.minimum(across[held].astype(np.int64), self.width - 1)

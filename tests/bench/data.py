@@ -1,56 +1,27 @@
-"""Benchmarks of the rooms that hold data: strata of points, reading a batch, drawing a composition."""
+"""Benchmarks of the rooms that hold data: reading a batch, drawing a composition."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import pandas as pd
 
-from geomix import atlas, config, series, tables
-from geomix.atlas import countries
+from geomix import config, series, tables
 from geomix.sample import candidates, strategies
 from geomix.shard.reader import SeriesReader
 from geomix.shard.write import materialise
 from tests.bench.measure import Measured, compare
+from tests.bench.strata import sphere
 
-POINTS, SERIES, BATCH, ROWS, DRAW = 200_000, 20_000, 4_096, 200_000, 5_000
-
-
-def _sphere(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """n points, uniform over the sphere: longitude and latitude in degrees."""
-    rng = np.random.default_rng(seed)
-    return rng.uniform(-180, 180, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
-
-
-def strata(_: Path) -> Measured:
-    """Countries of points against geopandas.sjoin, both with polygons and index ready; the answers must be the same."""
-    lon, lat = _sphere(POINTS, 0)
-    land = countries.land()
-    polygons = geopandas.GeoDataFrame({"part": range(len(land.polygon))}, geometry=list(land.polygon), crs="EPSG:4326")
-    points = geopandas.GeoDataFrame(geometry=geopandas.points_from_xy(lon, lat), crs="EPSG:4326")
-    polygons.sindex  # noqa: B018 (built outside the timing, as ours is)
-
-    def joined() -> pd.Series:
-        return geopandas.sjoin(points, polygons, predicate="intersects", how="left")["part"]
-
-    found = joined().groupby(level=0).min().fillna(-1).to_numpy()
-    assert (found == countries.locate(lon, lat)).all(), "the answers differ"
-    return compare(
-        f"country of {POINTS:,} points",
-        lambda: atlas.lookup("country", lon, lat),
-        "geopandas.sjoin",
-        joined,
-        repeats=2,
-    )
+SERIES, BATCH, ROWS, DRAW = 20_000, 4_096, 200_000, 5_000
 
 
 def reading(folder: Path) -> Measured:
     """A batch from the chip store against the same rows read one by one from the same memory map."""
     names = [f"s-{i:06d}" for i in range(SERIES)]
     rng = np.random.default_rng(0)
-    lon, lat = _sphere(SERIES, 1)
+    lon, lat = sphere(SERIES, 1)
     pool = pd.DataFrame({"id": names, "place": names, "lon": lon, "lat": lat, "time": None, "href": ""}).set_index("id")
     x = rng.normal(size=(SERIES, 12, len(tables.SERIES_BANDS))).astype(np.float32)
     months = np.tile(np.arange(12), (SERIES, 1))
@@ -73,7 +44,7 @@ def reading(folder: Path) -> Measured:
 
 def drawing(_: Path) -> Measured:
     """A nested, order-free uniform draw against pandas.DataFrame.sample, which is neither."""
-    lon, lat = _sphere(ROWS, 2)
+    lon, lat = sphere(ROWS, 2)
     frame = pd.DataFrame({"id": [f"e-{i:08d}" for i in range(ROWS)], "lon": lon, "lat": lat})
     pool = candidates.of_frame(frame, draw_seed=0)
     ask = strategies.Ask(budget=DRAW, reserves=0, draw_seed=0)

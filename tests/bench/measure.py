@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measured:
-    """One comparison: seconds of ours and of the baseline, and the ratio that is wanted (None: printed only)."""
+    """One comparison: seconds (or another `unit`) of ours and of the baseline, and the ratio wanted (None: printed only)."""
 
     what: str
     baseline: str
     ours_s: float
     baseline_s: float
     goal: float | None
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
