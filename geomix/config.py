@@ -25,21 +25,19 @@ from geomix.config_compositions import (
 from geomix.config_data import (
     Correction,
     Earth,
-    EarthPool,
     EarthTask,
     HeadName,
     Modality,
     ModelName,
     Polygons,
-    Pool,
     SeriesArrays,
     SeriesColumns,
     SplitName,
     Strict,
-    TablePool,
     TableTask,
     Task,
 )
+from geomix.config_pools import EarthPool, GridPool, Pool, StacPool, TableFormat, TablePool
 
 __all__ = [
     "Cities",
@@ -49,6 +47,7 @@ __all__ = [
     "EarthPool",
     "EarthTask",
     "Exclude",
+    "GridPool",
     "HeadName",
     "Mix",
     "Modality",
@@ -66,10 +65,12 @@ __all__ = [
     "SeriesArrays",
     "SeriesColumns",
     "SplitName",
+    "StacPool",
     "Stratified",
     "Strict",
     "Study",
     "Sweep",
+    "TableFormat",
     "TablePool",
     "TableTask",
     "Task",
@@ -167,6 +168,11 @@ class Study(Strict):
             raise ValueError("compositions: none of them draws samples; name one that does, such as {strategy: uniform}")
         for model, use in self.models.items():
             _known(f"models.{model}.pool", use.pool, self.pools)
+            if self.pools[use.pool].pixels != "series":
+                raise ValueError(
+                    f"models.{model}.pool: {use.pool!r} ({self.pools[use.pool].kind}) has places, not "
+                    f"pixels; {model} needs series: give a table `arrays:`, or use a pool of kind earth"
+                )
         for name, task in self.tasks.items():
             for model in task.models:
                 _known(f"tasks.{name}.models", model, self.models)
