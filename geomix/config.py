@@ -39,20 +39,18 @@ from geomix.config_compositions import (
 from geomix.config_data import (
     Correction,
     Earth,
-    EarthPool,
     EarthTask,
     HeadName,
     Modality,
     ModelName,
-    Pool,
     SeriesArrays,
     SeriesColumns,
     SplitName,
     Strict,
-    TablePool,
     TableTask,
     Task,
 )
+from geomix.config_pools import EarthPool, GridPool, Pool, StacPool, TableFormat, TablePool
 from geomix.config_strata import CityDistance, LatitudeBand, OwnStratum, Polygons, Raster
 
 __all__ = [
@@ -71,6 +69,7 @@ __all__ = [
     "Entropy",
     "Exclude",
     "FarthestPoint",
+    "GridPool",
     "HeadName",
     "Ids",
     "LatitudeBand",
@@ -96,10 +95,12 @@ __all__ = [
     "Simplex",
     "SpatiallyBalanced",
     "SplitName",
+    "StacPool",
     "Stratified",
     "Strict",
     "Study",
     "Sweep",
+    "TableFormat",
     "TablePool",
     "TableTask",
     "Task",
@@ -198,6 +199,11 @@ class Study(Strict):
             raise ValueError("compositions: none of them draws samples; name one that does, such as {strategy: uniform}")
         for model, use in self.models.items():
             _known(f"models.{model}.pool", use.pool, self.pools)
+            if self.pools[use.pool].pixels != "series":
+                raise ValueError(
+                    f"models.{model}.pool: {use.pool!r} ({self.pools[use.pool].kind}) has places, not "
+                    f"pixels; {model} needs series: give a table `arrays:`, or use a pool of kind earth"
+                )
         for name, task in self.tasks.items():
             for model in task.models:
                 _known(f"tasks.{name}.models", model, self.models)

@@ -1,4 +1,4 @@
-"""What a study reads: the synthetic Earth, series in users' files, pools and tasks, as its file describes them.
+"""What a study reads: the synthetic Earth, series in users' files, and tasks, as its file describes them.
 
 Part of the schema that `config.Study` is. Longitude comes first everywhere; distances carry their unit in the name.
 """
@@ -71,40 +71,6 @@ class SeriesColumns(Strict):
 
     steps: tuple[Step, ...] = Field(min_length=1)
     factor: dict[str, float] = {}
-
-
-class EarthPool(Strict):
-    """A pool of simulated series at real places."""
-
-    kind: Literal["earth"]
-    modality: Modality = "series"
-    size: PositiveInt
-    """Rows of the pool."""
-    bias: float = Field(default=1.0, ge=0)
-    """Row-density bias: rows follow area * (1 + bias * w), w rising towards cities; 0 is equal area."""
-
-
-class TablePool(Strict):
-    """A pool in the user's own table (Parquet, GeoParquet or CSV) with series beside it."""
-
-    kind: Literal["table"]
-    modality: Modality = "series"
-    uri: str
-    lon: str = "lon"
-    lat: str = "lat"
-    id: str | None = None
-    """Column with unique ids; without it, ids are the hash of place, time and values."""
-    place: str | None = None
-    """Column that groups visits of one place; without it, coordinates rounded to 1e-5 degrees."""
-    time: str | None = None
-    where: str | None = None
-    """A DuckDB boolean over the table's columns; rows that do not satisfy it are left out."""
-    columns: tuple[str, ...] = ()
-    """Further columns kept for `where` strategies."""
-    arrays: SeriesArrays
-
-
-Pool = Annotated[EarthPool | TablePool, Field(discriminator="kind")]
 
 
 class EarthTask(Strict):

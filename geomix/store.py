@@ -13,8 +13,8 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -143,6 +143,21 @@ def read_bytes(uri: str) -> bytes:
     return bytes(retrying(uri, lambda: fs.cat_file(path)))
 
 
+def size(uri: str) -> int:
+    """Bytes of the file at `uri`. Raises FileNotFoundError."""
+    fs, path = filesystem(uri)
+    return int(retrying(uri, lambda: fs.size(path)))
+
+
+def pieces(uri: str, length: int = 1 << 24) -> Iterator[bytes]:
+    """The bytes at `uri`, at most `length` at once. Raises FileNotFoundError."""
+    fs, path = filesystem(uri)
+    total = size(uri)
+    for start in range(0, total, length):
+        read = partial(fs.cat_file, path, start=start, end=min(start + length, total))
+        yield bytes(retrying(uri, read))
+
+
 def write_bytes(uri: str, data: bytes) -> None:
     """Writes `data` at `uri`, whole or not at all, replacing what was there. Missing folders are made."""
     with writing(uri) as path:
@@ -169,18 +184,25 @@ class writing:
     def __exit__(self, kind: Any, value: BaseException | None, trace: Any) -> None:
         try:
             if value is None:
-                if is_local(self.uri):
-                    with self.path.open("rb") as file:
-                        os.fsync(file.fileno())
-                    os.chmod(self.path, 0o644)
-                    os.replace(self.path, local_path(self.uri))
-                else:
-                    fs, path = filesystem(self.uri)
-                    retrying(self.uri, lambda: fs.put_file(str(self.path), path))
+                publish(self.path, self.uri)
         finally:
             self.path.unlink(missing_ok=True)
         if isinstance(value, OSError) and value.errno in _FULL:
             raise DataError(f"{self.uri}: {value.strerror}", remedy="make room, then run again") from value
+
+
+def publish(path: Path, uri: str) -> None:
+    """Makes the local file at `path` the one at `uri`, whole or not at all. Local: it moves, within one file system."""
+    if is_local(uri):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(path, 0o644)
+        target = local_path(uri)
+        retrying(uri, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+        os.replace(path, target)
+        return
+    fs, name = filesystem(uri)
+    retrying(uri, lambda: fs.put_file(str(path), name))
 
 
 def create_exclusive(uri: str, data: bytes) -> bool:

@@ -6,6 +6,7 @@ pool.parquet, strata.parquet, places.parquet, results.parquet (design section 4)
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -17,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geomix import ids, store
+from geomix import store
 from geomix.errors import DataError
 
 SERIES_BANDS: tuple[str, ...] = (
@@ -63,9 +64,13 @@ POOL_SCHEMA = pa.schema(
         pa.field("href", pa.string()),
         pa.field("cloud", pa.float32()),
         pa.field("nodata", pa.float32()),
+        pa.field("id64", pa.uint64(), nullable=False),
     ]
 )
-"""Columns of pool.parquet that every pool has; further columns may follow."""
+"""Columns of pool.parquet that every pool has; further columns may follow, the last of them `geometry` (WKB points).
+
+`id64`: `ids.id64` of the id, kept because permanent random numbers start from it and a pool may have many millions of rows.
+"""
 
 PLACES_SCHEMA = pa.schema(
     [
@@ -111,15 +116,29 @@ def read(uri: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
 
     Raises DataError if it is missing, unreadable or lacks one of `columns`.
     """
-    names = [uri]
-    if not uri.endswith((".parquet", ".geoparquet", ".csv", ".csv.gz")):
-        names = [store.join(uri, name) for name in store.list_names(uri) if name.endswith(".parquet")]
-        if not names:
-            raise DataError(
-                f"{uri}: no table here", wanted="a .parquet, .geoparquet or .csv file, or a folder of .parquet parts"
-            )
-    frames = [_read_one(name, columns) for name in names]
+    frames = [_read_one(name, columns) for name in files(uri)]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def files(uri: str) -> list[str]:
+    """URIs of the files of the table at `uri`: itself, or the Parquet parts in that folder, in order of their names.
+
+    A large pool's `pool.parquet` is a folder too. Raises DataError if a folder holds no parts.
+    """
+    is_file = uri.endswith((".parquet", ".geoparquet", ".csv", ".csv.gz"))
+    parts = _parts(uri)
+    if is_file and not parts:
+        return [uri]
+    if not parts:
+        raise DataError(f"{uri}: no table here", wanted="a .parquet, .geoparquet or .csv file, or a folder of .parquet parts")
+    return parts
+
+
+def _parts(uri: str) -> list[str]:
+    names = store.list_names(uri)
+    if names == [uri.rsplit("/", 1)[-1]]:  # a file's own name
+        return []
+    return [store.join(uri, name) for name in names if name.endswith((".parquet", ".geoparquet"))]
 
 
 def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:
@@ -138,13 +157,13 @@ def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:
     return frame if columns is None else frame[list(columns)]
 
 
-_NO_VALUE = ("", "NaN", "nan", "null", "NULL")
+NO_VALUE = ("", "NaN", "nan", "null", "NULL")
 _NO_NUMBER = ("NA", "N/A", "n/a", "#N/A", "None")
 
 
 def _read_csv(data: bytes, compression: Literal["gzip"] | None) -> pd.DataFrame:
     # NA is a missing number and a region's name (Namibia, North America): it depends on the rest of its column.
-    frame = pd.read_csv(io.BytesIO(data), compression=compression, keep_default_na=False, na_values=list(_NO_VALUE))
+    frame = pd.read_csv(io.BytesIO(data), compression=compression, keep_default_na=False, na_values=list(NO_VALUE))
     for name in frame.columns[frame.dtypes.map(pd.api.types.is_string_dtype)]:
         values = frame[name].where(~frame[name].isin(_NO_NUMBER))
         numbers = pd.to_numeric(values, errors="coerce")
@@ -159,11 +178,14 @@ def digest(uri: str) -> str:
     What is missing is explained by whoever reads it, inside its step, so that the explanation is recorded.
     """
     try:
-        return ids.sha256(store.read_bytes(uri))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        names = [n for n in store.list_names(uri) if n.endswith(".parquet")]
-        return ids.sha256(*(store.read_bytes(store.join(uri, n)) for n in names)) if names else "missing"
-    except DataError:  # permission denied
+        found = hashlib.sha256()
+        for name in _parts(uri) or [uri]:
+            # As `ids.sha256` of the files' bytes, without holding them.
+            found.update(store.size(name).to_bytes(8, "big"))
+            for piece in store.pieces(name):
+                found.update(piece)
+        return found.hexdigest()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, DataError):
         return "missing"
 
 
@@ -244,8 +266,8 @@ def write_parquet(
 
 
 def file_metadata(uri: str) -> dict[str, str]:
-    """Key-value metadata of a Parquet file."""
-    metadata: Mapping[bytes, bytes] = pq.read_schema(io.BytesIO(store.read_bytes(uri))).metadata or {}
+    """Key-value metadata of a Parquet file, or of the first part of a table in parts."""
+    metadata: Mapping[bytes, bytes] = pq.read_schema(io.BytesIO(store.read_bytes(files(uri)[0]))).metadata or {}
     return {k.decode(): v.decode() for k, v in metadata.items() if k != b"ARROW:schema"}
 
 

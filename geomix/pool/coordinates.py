@@ -1,4 +1,4 @@
-"""Checks coordinates of the user's table: a pool whose places are wrong would give a wrong answer, not an error."""
+"""Checks coordinates of a pool's rows: a pool whose places are wrong would give a wrong answer, not an error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from geomix import atlas, config
 from geomix.errors import PoolError
@@ -39,21 +40,49 @@ def checked(lon: pd.Series[Any], lat: pd.Series[Any], rows: npt.NDArray[np.int64
     return x, y
 
 
-def refuse_exchanged(continent: pd.Series[Any], lon: F64, lat: F64, uri: str) -> None:
-    """Raises PoolError if the places lie at sea, but would lie on land with longitude and latitude exchanged.
+class Exchange:
+    """Watches whether the places lie at sea, but would lie on land with longitude and latitude exchanged.
 
     The numbers alone do not tell where both are below 90 degrees: France exchanged is the coast of Somalia. Most of at
     least 20 rows at sea, hardly any of them so after the exchange: nobody's pool is that by intent.
     """
-    at_sea = float(continent.isna().mean())
-    if len(lon) < 20 or at_sea < 0.5:
-        return
-    exchanged = pd.isna(atlas.lookup("continent", lat, np.clip(lon, -90, 90)))
-    if float(exchanged.mean()) <= 0.1:
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._seen = self._at_sea = self._tried = self._at_sea_exchanged = 0
+
+    def update(self, lon: F64, lat: F64, strata: pa.Table) -> None:
+        """Adds rows, of a large block every tenth or so. `strata`: with `continent`, null at sea."""
+        if "continent" not in strata.column_names:
+            return
+        some = slice(None, None, max(1, len(lon) // 50_000))
+        self._seen += len(lon[some])
+        self._at_sea += int(strata["continent"].is_null().to_numpy()[some].sum())
+        if self._at_sea >= self._seen / 2:
+            self._tried += len(lon[some])
+            self._at_sea_exchanged += int(pd.isna(atlas.lookup("continent", lat[some], np.clip(lon[some], -90, 90))).sum())
+
+    def refuse(self) -> None:
+        """Raises PoolError if the coordinates are exchanged."""
+        if self._seen >= 20 and self._at_sea >= self._seen / 2 and self._at_sea_exchanged <= self._tried / 10:
+            on_land = 1 - self._at_sea_exchanged / self._tried
+            raise PoolError(
+                f"{self._name}: {self._at_sea / self._seen:.0%} of {self._seen} places lie at sea; with longitude and latitude "
+                f"exchanged {on_land:.0%} of them lie on land",
+                remedy="exchange the columns that `lon:` and `lat:` name; in GeoJSON, longitude comes first",
+            )
+
+
+def refuse_off_earth(block: pa.Table, name: str) -> None:
+    """Raises PoolError, naming the first ids, for rows whose coordinates are missing or out of range."""
+    lon, lat = (block[column].to_numpy() for column in ("lon", "lat"))
+    bad = np.flatnonzero(~((np.abs(lon) <= 180) & (np.abs(lat) <= 90)))
+    if len(bad):
+        some = "; ".join(f"{block['id'][int(n)]}: longitude {lon[n]:g}, latitude {lat[n]:g}" for n in bad[:3])
         raise PoolError(
-            f"{uri}: {at_sea:.0%} of {len(lon)} places lie at sea; with longitude and latitude exchanged "
-            f"{1 - float(exchanged.mean()):.0%} of them lie on land",
-            remedy="exchange the columns that `lon:` and `lat:` name",
+            f"{name}: places off the Earth: {some}",
+            wanted="degrees, WGS84, longitude -180 to 180, latitude -90 to 90",
+            remedy="are longitude and latitude exchanged?",
         )
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import shapely
-
-from geomix import config, step, store, tables
-from geomix.pool import coordinates, draws, simulated, strata, table
-from geomix.pool.rows import Rows, pool_hash
-
-SCHEMA = 1
-"""Raised when the rules behind a stratum (atlas.continents) or the files of this step change."""
+from geomix import config, step, store
+from geomix.pool import classes, draws, sources, strata, write
+from geomix.pool.build import SCHEMA
+from geomix.pool.columns import PoolColumns
 
 Draw = dict[str, Any]
 
@@ -38,57 +35,25 @@ def run(plan_uri: str, place: step.Place) -> list[Draw]:
 
 def _pool(name: str, study: config.Study, place: step.Place) -> step.Step:
     pool = study.pools[name]
-    decides: dict[str, Any] = {"pool": pool.model_dump(mode="json"), "strata": strata.fingerprints(study)}
-    inputs = {}
-    if isinstance(pool, config.TablePool):
-        del decides["pool"]["uri"]
-        decides["pool"]["arrays"] = table.reading(pool.arrays)
-        inputs = {"table": tables.digest(pool.uri), "arrays": tables.digest(pool.arrays.uri)}
-    else:
-        decides["earth"] = simulated.content(study.earth)
-    label = f"{name}: {pool.kind}"
-    return step.run(
-        "pool", place, lambda folder: _write(folder, study, pool), schema=SCHEMA, config=decides, inputs=inputs, label=label
-    )
+    with tempfile.TemporaryDirectory(prefix="geomix-pool-") as scratch:
+        read = sources.opened(pool, study.earth, Path(scratch))
 
+        def work(folder: str) -> Mapping[str, Any]:
+            known = classes.of_own(study.strata)
+            return write.described(write.write(folder, read.source(known), known))
 
-def _write(folder: str, study: config.Study, pool: config.Pool) -> Mapping[str, Any]:
-    rows: Rows
-    if isinstance(pool, config.TablePool):
-        rows = table.build(pool, strata.names(study))
-    else:
-        rows = simulated.build(pool, study.earth)
-    classes, sources = strata.build(study, rows.frame)
-    if isinstance(pool, config.TablePool):
-        coordinates.refuse_exchanged(classes["continent"], rows.frame["lon"].to_numpy(), rows.frame["lat"].to_numpy(), pool.uri)
-    kept = rows.frame.drop(columns=tables.POOL_SCHEMA.names)
-    described = {
-        "pool_hash": pool_hash(rows),
-        "rows": len(rows.frame),
-        "places": int(rows.frame["place"].nunique()),
-        "at_sea": strata.at_sea(classes),
-        "synthetic": pool.kind == "earth",
-        "modality": pool.modality,
-    }
-    points = shapely.points(rows.frame["lon"].to_numpy(), rows.frame["lat"].to_numpy())
-    frame = rows.frame.assign(geometry=pd.Series(shapely.to_wkb(points), dtype=object))
-    metadata = {"geo": tables.geo_metadata(), "geomix.pool_hash": str(described["pool_hash"])}
-    tables.write_parquet(store.join(folder, "pool.parquet"), frame, tables.POOL_SCHEMA, metadata)
-    strata.write(store.join(folder, "strata.parquet"), classes, sources)
-    content = {**described, **rows.notes, "content": rows.content, "columns": list(kept.columns), "strata": sources}
-    store.write_json(store.join(folder, "pool.json"), {**content, "counts": strata.counts(classes)})
-    return described
+        decides = {**read.decides, "strata": strata.fingerprints(study)}
+        label = f"{name}: {pool.kind}"
+        return step.run("pool", place, work, schema=SCHEMA, config=decides, inputs=read.inputs, label=label)
 
 
 def _draws(name: str, study: config.Study, built: step.Step, place: step.Place) -> step.Step:
     # A step of its own: a composition that cannot be drawn from this pool is recorded like every other error.
     def work(folder: str) -> Mapping[str, Any]:
-        classes = tables.read(store.join(built.uri, "strata.parquet")).set_index("id")
-        own = tables.read(store.join(built.uri, "pool.parquet"))
-        own = own.set_index("id").drop(columns=["geometry", *tables.POOL_SCHEMA.names[1:]])
+        columns = PoolColumns(built.uri)
         found = [
             {"composition": label, "definition": definition}
-            for label, definition in draws.definitions(study, classes.join(own)).items()
+            for label, definition in draws.definitions(study.compositions, columns).items()
         ]
         store.write_json(store.join(folder, "draws.json"), found)
         return {"draws": found}

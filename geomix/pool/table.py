@@ -1,4 +1,4 @@
-"""Rows of a pool in the user's own table: what is read, what is refused, and how rows without an id get one."""
+"""Rows of a pool in the user's own table with arrays beside it: what is read and refused, and the ids of rows without."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from geomix.pool.rows import Rows, grid5, text
 I64 = npt.NDArray[np.int64]
 
 
-def build(pool: config.TablePool, strata: Collection[str]) -> Rows:
+def build(pool: config.TablePool, arrays: config.SeriesArrays, strata: Collection[str]) -> Rows:
     """The rows of the user's table that satisfy `where`. Raises PoolError, DataError.
 
     `strata`: names that the user's columns must not have. Rows that agree in everything that is kept (place, time, first
@@ -25,22 +25,22 @@ def build(pool: config.TablePool, strata: Collection[str]) -> Rows:
     counted.
     """
     frame = tables.read(pool.uri)
-    _columns(pool, frame, strata)
+    _columns(pool, arrays, frame, strata)
     rows = np.flatnonzero(tables.select(frame, pool.where, pool.uri)).astype(np.int64)
     if not len(rows):
         raise PoolError(f"{pool.uri}: no row satisfies `{pool.where}`" if pool.where else f"{pool.uri}: no rows")
     kept = frame.iloc[rows]
     lon, lat = coordinates.checked(kept[pool.lon], kept[pool.lat], rows, pool)
     time = _time(kept, rows, pool)
-    month = _months(kept, rows, pool)
+    month = _months(kept, rows, pool, arrays)
     # Reads one row as `shard` will read them all: wrong channels, factors and corrections are found now.
-    series.read(pool.arrays, frame, rows[:1], pool.uri)
-    version = _version(pool, frame, rows, month)
+    series.read(arrays, frame, rows[:1], pool.uri)
+    version = _version(pool, arrays, frame, rows, month)
     extra = {name: _plain(kept[name].reset_index(drop=True)) for name in _extra(pool)}
     if pool.id is not None:
         sample_ids = _given_ids(kept[pool.id], rows, pool)
     else:
-        sample_ids = _made_ids(pool, rows, lon, lat, time, version, extra)
+        sample_ids = _made_ids(arrays, rows, lon, lat, time, version, extra)
     place = [f"{x / 1e5:.5f},{y / 1e5:.5f}" for x, y in zip(grid5(lon), grid5(lat), strict=True)]
     if pool.place is not None:
         place = [here if pd.isna(given) else text(given) for given, here in zip(kept[pool.place], place, strict=True)]
@@ -59,7 +59,7 @@ def build(pool: config.TablePool, strata: Collection[str]) -> Rows:
     ).assign(_row=rows, _version=version)
     built = built.sort_values(["id", "_row"]).drop_duplicates("id", ignore_index=True)
     # Beside the arrays' bytes: how they are read, because equal ids with other pixels must not be the same manifest.
-    content = ids.canonical_json({"arrays": tables.digest(pool.arrays.uri), "read": reading(pool.arrays)})
+    content = ids.canonical_json({"arrays": tables.digest(arrays.uri), "read": reading(arrays)})
     notes = {"rows_in_table": len(frame), "rows_selected": len(rows), "exact_duplicates": len(rows) - len(built)}
     reference = [f"#{row}" for row in built["_row"]]
     return Rows(built.drop(columns=["_row", "_version"]), reference, built["_version"].tolist(), content, notes)
@@ -77,8 +77,8 @@ def _extra(pool: config.TablePool) -> list[str]:
     return [name for name in dict.fromkeys(pool.columns) if own.get(name) != name]
 
 
-def _columns(pool: config.TablePool, frame: pd.DataFrame, strata: Collection[str]) -> None:
-    named = [pool.lon, pool.lat, pool.id, pool.place, pool.time, *pool.columns, pool.arrays.start_month]
+def _columns(pool: config.TablePool, arrays: config.SeriesArrays, frame: pd.DataFrame, strata: Collection[str]) -> None:
+    named = [pool.lon, pool.lat, pool.id, pool.place, pool.time, *pool.columns, arrays.start_month]
     lacking = [name for name in dict.fromkeys(n for n in named if n is not None) if name not in frame.columns]
     if lacking:
         raise PoolError(
@@ -116,8 +116,8 @@ def _time(kept: pd.DataFrame, rows: I64, pool: config.TablePool) -> pd.Series[An
     return parsed.dt.floor("s").astype("datetime64[s, UTC]")
 
 
-def _months(kept: pd.DataFrame, rows: I64, pool: config.TablePool) -> I64:
-    name = pool.arrays.start_month
+def _months(kept: pd.DataFrame, rows: I64, pool: config.TablePool, arrays: config.SeriesArrays) -> I64:
+    name = arrays.start_month
     given = kept[name].reset_index(drop=True)
     month = pd.to_numeric(given, errors="coerce").astype(np.float64)
     wrong = ~month.isin(range(12))
@@ -125,8 +125,8 @@ def _months(kept: pd.DataFrame, rows: I64, pool: config.TablePool) -> I64:
     return month.to_numpy().astype(np.int64)
 
 
-def _version(pool: config.TablePool, frame: pd.DataFrame, rows: I64, month: I64) -> list[str]:
-    masks = [tables.select(frame, c.where, pool.uri)[rows] for c in pool.arrays.corrections]
+def _version(pool: config.TablePool, arrays: config.SeriesArrays, frame: pd.DataFrame, rows: I64, month: I64) -> list[str]:
+    masks = [tables.select(frame, c.where, pool.uri)[rows] for c in arrays.corrections]
     return [f"{m}:{''.join('1' if mask[n] else '0' for mask in masks)}" for n, m in enumerate(month)]
 
 
@@ -147,7 +147,7 @@ def _given_ids(column: pd.Series[Any], rows: I64, pool: config.TablePool) -> lis
 
 
 def _made_ids(
-    pool: config.TablePool,
+    arrays: config.SeriesArrays,
     rows: I64,
     lon: npt.NDArray[np.float64],
     lat: npt.NDArray[np.float64],
@@ -156,7 +156,7 @@ def _made_ids(
     extra: dict[str, pd.Series[Any]],
 ) -> list[str]:
     # Nothing of it depends on the order of the rows, nor on columns that are not kept (labels, splits ...).
-    stored = series.load_array(pool.arrays)[rows]
+    stored = series.load_array(arrays)[rows]
     # One bit pattern for every NaN, and for both zeros.
     pixels = np.where(np.isnan(stored), np.float32(np.nan), stored) + np.float32(0)
     columns = [["" if pd.isna(v) else text(v) for v in extra[name]] for name in sorted(extra)]

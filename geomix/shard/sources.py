@@ -19,7 +19,7 @@ def recipe(pool: config.Pool, earth: config.Earth) -> dict[str, Any]:
     """What decides the pixels beside the pool itself: with the pool hash it keys the store. No paths."""
     if isinstance(pool, config.EarthPool):
         return {"kind": "earth", "earth": earth.model_dump(mode="json")}
-    arrays = pool.arrays
+    arrays = _arrays(pool)
     corrections = [c.model_dump(exclude={"why"}) for c in arrays.corrections]
     return {
         "kind": "table",
@@ -35,7 +35,15 @@ def loader(pool: config.Pool, earth: config.Earth) -> Load:
     """The function that makes or reads the series of pool rows."""
     if isinstance(pool, config.EarthPool):
         return _earth_loader(earth)
-    return _table_loader(pool)
+    arrays = _arrays(pool)
+    assert isinstance(pool, config.TablePool)
+    return _table_loader(pool, arrays)
+
+
+def _arrays(pool: config.Pool) -> config.SeriesArrays:
+    if not isinstance(pool, config.TablePool) or pool.arrays is None:
+        raise DataError(f"a pool of kind {pool.kind} has places, not pixels", remedy="give a table `arrays:`")
+    return pool.arrays
 
 
 def _earth_loader(earth: config.Earth) -> Load:
@@ -49,7 +57,7 @@ def _earth_loader(earth: config.Earth) -> Load:
     return load
 
 
-def _table_loader(pool: config.TablePool) -> Load:
+def _table_loader(pool: config.TablePool, arrays: config.SeriesArrays) -> Load:
     frame: pd.DataFrame | None = None
 
     def load(rows: pd.DataFrame) -> series.Series:
@@ -61,6 +69,6 @@ def _table_loader(pool: config.TablePool) -> Load:
                 f"{pool.uri}: {len(frame)} rows, but the pool names rows beyond it",
                 remedy="the table was changed after the pool was built: run the study again",
             )
-        return series.read(pool.arrays, frame, np.asarray(at, dtype=np.int64), pool.uri)
+        return series.read(arrays, frame, np.asarray(at, dtype=np.int64), pool.uri)
 
     return load

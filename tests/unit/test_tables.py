@@ -128,6 +128,7 @@ def test_a_schema_fixes_names_types_and_order_and_keeps_further_columns(tmp_path
             "href": [None, None],
             "time": pd.to_datetime(["2020-01-01T00:00:00Z", None]),
             "nodata": [None, None],
+            "id64": [1, 2],
             "cloud": [0.5, np.nan],
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from geomix import config, store, tables
+from geomix.pool import hashes, table
+from geomix.pool.rows import REFERENCE, VERSION, Rows
 from geomix.step import Place
 
 # One place on each of four continents, and one in the Atlantic.
@@ -36,6 +39,20 @@ def pool(folder: Path, table: pd.DataFrame, x: np.ndarray | None = None, **setti
     np.savez(folder / "x.npz", X=pixels(len(table)) if x is None else x)
     arrays = {"uri": str(folder / "x.npz"), "channels": {"B2": 0, "B8": 1}, **settings.pop("arrays", {})}
     return config.TablePool.model_validate({"kind": "table", "uri": str(folder / "pool.csv"), "arrays": arrays, **settings})
+
+
+def rows(pool: config.TablePool, strata: Collection[str]) -> Rows:
+    """The rows of a table pool with arrays."""
+    assert pool.arrays is not None
+    return table.build(pool, pool.arrays, strata)
+
+
+def pool_hash(rows: Rows) -> str:
+    """The pool hash of rows, as the writer works it out."""
+    found = hashes.PoolHash(rows.content)
+    for block in rows.blocks():
+        found.update(block, block[REFERENCE], block[VERSION])
+    return found.hexdigest()
 
 
 def study(pool: config.TablePool | dict[str, Any] | None = None, **changes: Any) -> config.Study:

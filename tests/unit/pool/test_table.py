@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 from geomix.errors import DataError, PoolError
-from geomix.pool import table
-from geomix.pool.rows import Rows, pool_hash
+from geomix.pool.rows import Rows
 from tests.unit.pool import makers
+from tests.unit.pool.makers import pool_hash
 
 STRATA = ("continent", "country", "landcover")
 
 
 def build(folder: Path, frame: pd.DataFrame, x: np.ndarray | None = None, **settings: Any) -> Rows:
-    return table.build(makers.pool(folder, frame, x, **settings), STRATA)
+    return makers.rows(makers.pool(folder, frame, x, **settings), STRATA)
 
 
 def refused(folder: Path, frame: pd.DataFrame, x: np.ndarray | None = None, **settings: Any) -> PoolError:
@@ -208,10 +208,10 @@ def test_arrays_that_do_not_fit_are_found_before_anything_is_drawn(tmp_path: Pat
     pool = makers.pool(tmp_path, makers.frame())
     (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:200])
     with pytest.raises(DataError, match="not a readable"):
-        table.build(pool, STRATA)
+        makers.rows(pool, STRATA)
     (tmp_path / "x.npz").unlink()
     with pytest.raises(DataError, match="no such file"):
-        table.build(pool, STRATA)
+        makers.rows(pool, STRATA)
 
 
 def test_kept_columns_of_any_kind_can_be_written(tmp_path: Path) -> None:
