@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter
 
 from geomix import config, study_file
-from geomix.cli_common import absolute, console, explained, group, plain
-from geomix.errors import StudyError
+from geomix.cli_common import absolute, console, explained, group
+from geomix.errors import InputError, StudyError
 
 app = group(
     "pool",
@@ -49,7 +52,8 @@ def build(
     def body() -> None:
         from geomix import pool
 
-        found = pool.build(_pool(given, spec), _strata(stratum or ()), absolute(out), force=force, progress=_say)
+        with _progress() as told:
+            found = pool.build(_pool(given, spec), _strata(stratum or ()), absolute(out), progress=told, force=force)
         _show(found, absolute(out))
 
     explained(body)
@@ -63,37 +67,34 @@ def resolve(
     stac: Annotated[str, typer.Option(help="An ItemCollection, a stac-geoparquet file, or a STAC API's address.")],
     out: OutOption,
     start: Annotated[str, typer.Option(help="First day, ISO 8601.")],
-    end: Annotated[str, typer.Option(help="Last day, ISO 8601 (included).")],
+    end: Annotated[str, typer.Option(help="Day after the last, ISO 8601.")],
     every: Annotated[str | None, typer.Option(help="month: one item a place and month, not one a place.")] = None,
-    collection: Annotated[str | None, typer.Option(help="STAC API: the collection to search.")] = None,
+    collection: Annotated[list[str] | None, typer.Option(help="STAC API: a collection to search; repeatable.")] = None,
     asset: Annotated[str | None, typer.Option(help="The asset whose href is kept (default: the item's own address).")] = None,
     max_cloud: Annotated[float, typer.Option(min=0, max=1, help="Items with a greater cloud share are left out.")] = 1.0,
     max_nodata: Annotated[float, typer.Option(min=0, max=1, help="Items with a greater nodata share are left out.")] = 1.0,
-    sign: Annotated[str | None, typer.Option(help="module:function that turns an href into a signed one.")] = None,
+    sign: Annotated[str, typer.Option(help="module:function that turns an href into a signed one.")] = "none",
     requester_pays: Annotated[bool, typer.Option("--requester-pays", help="Record that readers pay for requests.")] = False,
-    force: ForceOption = False,
 ) -> None:
     """Find the best STAC item (least cloud and nodata) for every place and time window; tell what stayed unresolved."""
 
     def body() -> None:
         from geomix import pool
 
-        found = pool.resolve(
-            absolute(pool_uri),
-            stac if "://" in stac else absolute(stac),
-            absolute(out),
-            start=start,
-            end=end,
+        wish = pool.Wish(
+            start=_day(start, "--start"),
+            end=_day(end, "--end"),
             every=every,
-            collection=collection,
-            asset=asset,
             max_cloud=max_cloud,
             max_nodata=max_nodata,
+            collections=tuple(collection or ()),
+            asset=asset,
             sign=sign,
             requester_pays=requester_pays,
-            force=force,
-            progress=_say,
         )
+        items = stac if "://" in stac else absolute(stac)
+        with _progress() as told:
+            found = pool.resolve(absolute(pool_uri), items, absolute(out), wish, progress=told)
         _show(found, absolute(out))
 
     explained(body)
@@ -114,23 +115,54 @@ def _pool(given: Mapping[str, Any], spec: str | None) -> config.Pool:
 
 
 def _strata(given: Sequence[str]) -> dict[str, config.OwnStratum]:
-    kind: TypeAdapter[dict[config.Name, config.OwnStratum]] = TypeAdapter(dict[config.Name, config.OwnStratum])
+    kind: TypeAdapter[dict[str, config.OwnStratum]] = TypeAdapter(dict[config.Name, config.OwnStratum])
     found: dict[str, config.OwnStratum] = {}
     for one in given:
         name, sign, text = one.partition("=")
         if not sign:
             raise StudyError(f"--stratum {one!r}", wanted="NAME=YAML, such as 'biome={uri: biomes.gpkg, column: BIOME_NAME}'")
-        found |= study_file.parse_part(kind, f"{name}: {text}", "--stratum", "NAME=YAML")
+        more: dict[str, config.OwnStratum] = study_file.parse_part(kind, f"{name}: {text}", "--stratum", "NAME=YAML")
+        found = {**found, **more}
     return found
 
 
-def _say(text: str) -> None:
-    console.print(text, highlight=False)
+def _day(text: str, option: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option} {text}", wanted="a day such as 2021-01-01 (ISO 8601)") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """Tells how many rows are written: one line that changes on a terminal, a line a few seconds elsewhere."""
+    started = last = time.monotonic()
+
+    def told(rows: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        text = f"{rows:,} rows, {rows / max(now - started, 1e-9):,.0f} a second"
+        if status is not None:
+            status.update(text)
+        elif now - last > 5:
+            last = now
+            console.print(text, highlight=False)
+
+    if console.is_terminal:
+        with console.status("0 rows") as status:
+            yield told
+    else:
+        status = None
+        yield told
 
 
 def _show(found: Mapping[str, Any], out: str) -> None:
     console.print(f"{found['rows']:,} samples at {found['places']:,} places", highlight=False)
-    for line in found.get("messages", ()):
-        console.print(plain(line), highlight=False)
-    console.print(f"next: geomix sample draw --pool {out} --budget 1000 -c 'uar={{strategy: uniform}}' --out draws")
+    at_sea = found["counts"].get("country", {}).get("none", 0)
+    if at_sea:
+        console.print(f"{at_sea:,} of them lie at sea: they have no continent, and no country", highlight=False)
+    for reason, count in found.get("unresolved", {}).items():
+        console.print(f"{count:,} not resolved: {reason}", highlight=False)
+    console.print("next: geomix sample draw --pool POOL --budget 1000 -c 'uar={strategy: uniform}' --out draws")
     print(out)

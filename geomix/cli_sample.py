@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from pydantic import TypeAdapter
@@ -45,8 +45,8 @@ def draw(
         from geomix import pool as pools
         from geomix import sample
 
-        source = absolute(pool)
-        wanted = pools.expand(_compositions(composition or (), compositions), source)
+        source, asked = absolute(pool), _compositions(composition or (), compositions)
+        wanted = pools.expand(asked, pools.PoolColumns(source))
         table = Table("composition", "seed", "drawn", "reserves", "excluded", "seconds", "manifest", title=f"pool {pool}")
         for done in sample.draw(
             source,
@@ -56,8 +56,9 @@ def draw(
             seeds=tuple(seed or (0,)),
             reserves=reserves,
             quota=quota,
-            near_km=near_tasks_km,
+            near_tasks_km=near_tasks_km,
             places_uri=None if places is None else absolute(places),
+            parts=asked,
             force=force,
         ):
             console.print(f"{done.label}, seed {done.seed}: {'there already' if done.skipped else f'{done.seconds:.1f} s'}")
@@ -80,33 +81,38 @@ def stats(
     """Describe compositions: shares and entropy over strata, coverage, distances, and what they have in common."""
 
     def body() -> None:
-        from geomix import sample
+        from geomix.sample import drawn, manifest_stats, stats_tables
 
-        folders = [absolute(m) for m in manifests]
-        found = sample.statistics(folders, None if places is None else absolute(places))
+        read = drawn.read([absolute(m) for m in manifests])
+        found = manifest_stats.statistics(read, None if places is None else absolute(places))
         if json:
             print(store.json_bytes(found).decode(), end="")
         else:
-            for table in sample.statistics_tables(found):
+            for table in stats_tables.tables(found):
                 console.print(table)
         if map is not None:
-            sample.write_map(folders, absolute(map))
-            console.print(f"wrote {map}")
+            from geomix.sample import picture
+
+            picture.write(absolute(map), read)
+            console.print(f"wrote {map}", highlight=False)
 
     explained(body)
 
 
-def _compositions(given: Sequence[str], file: str | None) -> Mapping[str, Any]:
-    kind: TypeAdapter[dict[config.Name, config.Composition]] = TypeAdapter(dict[config.Name, config.Composition])
+def _compositions(given: Sequence[str], file: str | None) -> Mapping[str, config.Composition]:
+    kind: TypeAdapter[dict[str, config.Composition]] = TypeAdapter(dict[config.Name, config.Composition])
     wanted = "NAME: {strategy: ...} for every composition"
-    found: dict[str, Any] = {} if file is None else dict(study_file.parse_part(kind, study_file.text(file), file, wanted))
+    found: dict[str, config.Composition] = {}
+    if file is not None:
+        found = study_file.parse_part(kind, study_file.text(file), file, wanted)
     for one in given:
         name, sign, text = one.partition("=")
         if not sign:
             raise StudyError(f"--composition {one!r}", wanted="NAME=YAML, such as 'uar={strategy: uniform}'")
         if name in found:
             raise StudyError(f"--composition {name}: there are two of that name", remedy="rename one of them")
-        found |= study_file.parse_part(kind, f"{name}: {text}", "--composition", "NAME=YAML")
+        more: dict[str, config.Composition] = study_file.parse_part(kind, f"{name}: {text}", "--composition", "NAME=YAML")
+        found = {**found, **more}
     if not found:
         raise StudyError("no composition is asked for", remedy="add -c 'uar={strategy: uniform}', or --compositions FILE")
     return found

@@ -24,6 +24,8 @@ from geomix.errors import GeomixError, InputError, from_json
 
 Work = Callable[[str], Mapping[str, Any]]
 
+_BEGUN = "unfinished.json"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -98,39 +100,40 @@ def find(root: str, stage: str, key: str) -> Step | None:
 
 
 def named(
-    stage: str,
-    folder: str,
-    work: Work,
-    *,
-    schema: int,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    force: bool = False,
+    stage: str, folder: str, work: Work, *, schema: int, config: Mapping[str, Any], inputs: Mapping[str, str], force: bool = False
 ) -> Step:
     """Does `work(folder)` once in a folder that the user has named, where `run` would name it by its key.
 
-    `complete` is written last: without it, what an interrupted command left is written over. Raises InputError if the
-    folder holds the finished work of another key; `force` replaces that.
+    `complete` is written last. A folder that an interrupted command has begun is gone on with; one that holds other files,
+    or the finished work of another key, is an InputError, unless `force` says to replace such work.
     """
     key = ids.step_key(stage, schema, config, inputs)
-    mark = store.join(folder, "complete")
-    try:
+    mark, begun = store.join(folder, "complete"), store.join(folder, _BEGUN)
+    names = store.list_names(folder)
+    if "complete" in names:
         content = store.read_json(mark)
-    except FileNotFoundError:
-        content = None
-    if content is not None and content.get("key") == key:
-        return Step(stage, key, folder, content["outputs"], skipped=True)
-    if content is not None:
+        if content.get("key") == key:
+            return Step(stage, key, folder, content["outputs"], skipped=True)
         if not force:
             raise InputError(
-                f"{folder} holds another {stage}'s files",
-                wanted="an empty folder, or one that the same command began",
-                remedy="name another folder with --out, or say --force to replace what it holds",
+                f"{folder} holds the files of another {stage}",
+                wanted="an empty folder, or one that the same command wrote",
+                remedy="name another folder with --out, or replace what is there with --force",
             )
+        store.write_json(begun, {"key": key})
         store.delete(mark)
-    outputs = dict(work(folder))
+    elif names and _BEGUN not in names:
+        raise InputError(f"{folder} holds {', '.join(names[:5])}", wanted="an empty folder", remedy="name another with --out")
+    store.write_json(begun, {"key": key})
+    try:
+        outputs = dict(work(folder))
+    except BaseException:
+        if store.list_names(folder) == [_BEGUN]:  # what it wrote stays known as unfinished
+            store.delete(begun)
+        raise
     finished = {"key": key, "outputs": outputs, "stage": stage, "schema": schema, "config": config, "inputs": inputs}
     store.write_json(mark, finished)
+    store.delete(begun)
     return Step(stage, key, folder, outputs, skipped=False)
 
 

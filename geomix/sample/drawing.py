@@ -17,12 +17,12 @@ from geomix.sample.recipe import Recipe
 from geomix.sample.strategies import Ask, Ordered
 
 
-def write(folder: str, recipe: Recipe, key: str) -> dict[str, int]:
+def write(folder: str, recipe: Recipe, key: str, pool_uri: str | None = None) -> dict[str, int]:
     """Draws `recipe` and writes manifest.parquet and manifest.json into `folder`; counts of what was drawn and left out.
 
-    `key`: the recipe's hash, kept in the manifest. Raises CompositionError, PoolError, DataError.
+    `key`: the recipe's hash, kept in the manifest. `pool_uri`: a nearer copy of the pool to read from. Raises CompositionError, PoolError, DataError.
     """
-    everything = _candidates(recipe)
+    everything = _candidates(recipe, pool_uri or str(recipe.pool["uri"]))
     left, removed = _away_from_tasks(everything, recipe)
     ask = recipe.ask
     ordered = strategies.draw(left, ask, recipe.definition)
@@ -46,10 +46,10 @@ def write(folder: str, recipe: Recipe, key: str) -> dict[str, int]:
     return {"drawn": ask.budget, "reserves": len(rows) - ask.budget, "excluded": removed}
 
 
-def _candidates(recipe: Recipe) -> Candidates:
+def _candidates(recipe: Recipe, pool_uri: str) -> Candidates:
     read = strategies.columns(recipe.definition, recipe.parts)
     columns = None if read is None else [*read, *stats.STRATA]
-    return candidates.read(str(recipe.pool["uri"]), columns, recipe.draw_seed)
+    return candidates.read(pool_uri, columns, recipe.draw_seed)
 
 
 def _away_from_tasks(everything: Candidates, recipe: Recipe) -> tuple[Candidates, int]:

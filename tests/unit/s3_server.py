@@ -16,10 +16,12 @@ SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request ra
 
 @dataclass
 class Faults:
-    """What the proxy does to the next requests: `fail` of them get `status` (0: the connection is closed)."""
+    """What the proxy does: the next `fail` requests, and every `every`-th one, get `status` (0: the connection is closed)."""
 
     fail: int = 0
+    every: int = 0
     status: int = 503
+    failed: int = 0
     seen: list[str] = field(default_factory=list)
 
 
@@ -38,8 +40,8 @@ def _handler(upstream: tuple[str, int], faults: Faults) -> type[BaseHTTPRequestH
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             faults.seen.append(f"{self.command} {self.path}")
-            if faults.fail > 0:
-                faults.fail -= 1
+            if faults.fail > 0 or (faults.every and len(faults.seen) % faults.every == 0):
+                faults.fail, faults.failed = max(faults.fail - 1, 0), faults.failed + 1
                 if faults.status == 0:
                     self.close_connection = True
                     self.connection.close()

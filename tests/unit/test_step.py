@@ -217,7 +217,7 @@ def test_a_folder_that_the_user_named_is_done_once_and_never_taken_for_another(t
     assert (first.uri, first.skipped, store.list_names(folder)) == (folder, False, ["complete", "data"])
     again = named(folder, work)
     assert (again.skipped, again.outputs, len(work.folders)) == (True, {"rows": 3}, 1)
-    with pytest.raises(errors.InputError, match="holds another pool's files"):
+    with pytest.raises(errors.InputError, match="holds the files of another pool"):
         named(folder, work, config={"a": 2})
     assert len(work.folders) == 1
     assert not named(folder, work, config={"a": 2}, force=True).skipped
@@ -227,5 +227,13 @@ def test_an_interrupted_command_leaves_no_complete_and_is_done_again(tmp_path: P
     folder = str(tmp_path / "pool")
     with pytest.raises(KeyboardInterrupt):
         named(folder, Work(KeyboardInterrupt()))
-    assert store.list_names(folder) == ["data"]
+    assert store.list_names(folder) == ["data", "unfinished.json"]
     assert not named(folder, Work(), config={"a": 2}).skipped
+    assert store.list_names(folder) == ["complete", "data"]
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").write_text("mine")
+    with pytest.raises(errors.InputError, match="holds letters"):
+        named(str(tmp_path), Work(), force=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["letters"]
