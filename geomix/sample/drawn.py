@@ -188,10 +188,11 @@ def _parts(uri: str) -> list[str]:
 
 def _read_part(uri: str, part: str, folder: Path) -> tuple[pa.Table, dict[str, pa.ChunkedArray]]:
     """id, lon and lat of a part's rows, and the columns of strata and of what was measured."""
-    place = _table(store.join(uri, "pool.parquet", part), folder, ["id", "lon", "lat"])
+    beneath = [part] if part else []
+    place = _table(store.join(uri, "pool.parquet", *beneath), folder, ["id", "lon", "lat"])
     columns: dict[str, pa.ChunkedArray] = {}
     for name in ("strata.parquet", "measured.parquet"):
-        one = store.join(uri, name, part)
+        one = store.join(uri, name, *beneath)
         if not store.exists(one):
             continue
         table = _table(one, folder, None)
@@ -206,7 +207,6 @@ def _read_part(uri: str, part: str, folder: Path) -> tuple[pa.Table, dict[str, p
 
 
 def _table(uri: str, folder: Path, columns: list[str] | None) -> pa.Table:
-    uri = uri.rstrip("/")
     try:
         return pq.read_table(store.local_copy(uri, folder), columns=columns, memory_map=True)
     except FileNotFoundError:

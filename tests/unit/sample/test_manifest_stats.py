@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from geomix import tables
+from geomix import store, tables
 from geomix.errors import InputError
 from geomix.sample import drawn, manifest_stats, picture, stats_tables
+from tests.unit import s3_server
 from tests.unit.sample import drawings
 
 
@@ -99,3 +100,36 @@ def test_no_map_of_another_kind(made: list[drawn.Composition], tmp_path: Path) -
         picture.write(str(tmp_path / "map.jpg"), made)
     with pytest.raises(InputError, match="0 compositions"):
         picture.write(str(tmp_path / "map.png"), [])
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_on_object_storage(tmp_path: Path, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawings.pool(tmp_path / "pool", parts)
+    here = drawings.composition(tmp_path / "uar", "../pool", ["p7", "p0", "p3"])
+    local = manifest_stats.statistics(drawn.read([here]))
+    store._filesystem.cache_clear()
+    with s3_server.served(monkeypatch) as bucket:
+        for path in filter(Path.is_file, tmp_path.rglob("*")):
+            store.write_bytes(store.join(bucket.uri, str(path.relative_to(tmp_path))), path.read_bytes())
+        description = store.read_json(store.join(here, "manifest.json"))
+        description["pool"]["uri"] = store.join(bucket.uri, "pool")
+        store.write_json(store.join(bucket.uri, "uar", "manifest.json"), description)
+        made = drawn.read([store.join(bucket.uri, "uar")])
+        found = manifest_stats.statistics(made)
+        picture.write(store.join(bucket.uri, "maps", "uar.png"), made)
+        assert store.read_bytes(store.join(bucket.uri, "maps", "uar.png")).startswith(b"\x89PNG")
+    store._filesystem.cache_clear()
+    for content in (local, found):
+        del content["compositions"][0]["manifest"], content["pools"][drawings.HASH]["uri"]
+    assert found == local
+
+
+def test_partition_changes_nothing(tmp_path: Path) -> None:
+    found = []
+    for parts in (1, 3):
+        pool = drawings.pool(tmp_path / f"{parts}" / "pool", parts)
+        uri = drawings.composition(tmp_path / f"{parts}" / "uar", pool, ["p7", "p0", "p3", "p5"])
+        content = manifest_stats.statistics(drawn.read([uri]))
+        del content["compositions"][0]["manifest"], content["pools"][drawings.HASH]["uri"]
+        found.append(content)
+    assert found[0] == found[1]
