@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from geomix import series, spectral_entropy, tables
+from geomix import ids, spectral_entropy, store, tables
 from geomix.errors import DataError
-
-Load = Callable[[pd.DataFrame], series.Series]
-"""Pool rows (id, lon, lat, href) -> their series, in that order."""
+from geomix.pixels import Load
+from geomix.pool import hashes
 
 COLUMNS: tuple[str, ...] = tuple(f"spectral_entropy_{variant}" for variant in spectral_entropy.VARIANTS)
 """Columns of measured.parquet after `id`, float64, nats (`spectral_entropy`)."""
@@ -42,3 +43,27 @@ def measured(rows: pd.DataFrame, load: Load, bands: Sequence[str] = tables.SERIE
         for name, variant in zip(COLUMNS, spectral_entropy.VARIANTS, strict=True):
             found[name][start : start + BLOCK] = entropies[variant]
     return pd.DataFrame({"id": rows["id"].to_numpy(), **found})
+
+
+def add(folder: str, content: Mapping[str, Any], load: Load) -> dict[str, Any]:
+    """Measures every row of the pool in `folder` into measured.parquet; the pool's description with what that adds.
+
+    Same rows, order and parts as pool.parquet. `content`: pool.json, which is written again. Raises DataError.
+    """
+    whole = store.join(folder, "pool.parquet")
+    found = {name: hashes.ColumnHash() for name in COLUMNS}
+    metadata = {"geomix.pool_hash": str(content["pool_hash"]), "geomix.spectral_entropy": _definition()}
+    for part in tables.files(whole):
+        columns = measured(tables.read(part, ["id", "lon", "lat", "href"]), load)
+        for name in COLUMNS:
+            found[name].update(pa.chunked_array([pa.array(columns[name], from_pandas=True)]))
+        target = store.join(folder, "measured.parquet", part[len(whole) :])
+        tables.write_parquet(target.rstrip("/"), columns, metadata=metadata)
+    digests = {name: digest.hexdigest() for name, digest in found.items()}
+    described = {**content, "measured": list(COLUMNS), "column_hashes": {**content["column_hashes"], **digests}}
+    store.write_json(store.join(folder, "pool.json"), described)
+    return described
+
+
+def _definition() -> str:
+    return ids.canonical_json(spectral_entropy.definition())

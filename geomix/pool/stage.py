@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from geomix import config, step, store
-from geomix.pool import classes, draws, sources, strata, write
+from geomix import config, pixels, spectral_entropy, step, store
+from geomix.pool import classes, draws, measure, sources, strata, write
 from geomix.pool.build import SCHEMA
 from geomix.pool.columns import PoolColumns
 
@@ -40,9 +40,16 @@ def _pool(name: str, study: config.Study, place: step.Place) -> step.Step:
 
         def work(folder: str) -> Mapping[str, Any]:
             known = classes.of_own(study.strata)
-            return write.described(write.write(folder, read.source(known), known))
+            content = write.write(folder, read.source(known), known)
+            if measured:
+                content = measure.add(folder, content, pixels.loader(pool, study.earth))
+            return write.described(content)
 
         decides = {**read.decides, "strata": strata.fingerprints(study)}
+        # Pixels of every candidate are read only where a composition asks for what is measured on them.
+        measured = any(isinstance(c, config.Drawn) and c.needs_pixels for c in study.compositions.values())
+        if measured:
+            decides["measured"] = spectral_entropy.definition()
         label = f"{name}: {pool.kind}"
         return step.run("pool", place, work, schema=SCHEMA, config=decides, inputs=read.inputs, label=label)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from geomix import config, ids, manifest, step, store, tables
+from geomix import config, ids, manifest, pixels, step, store, tables
 from geomix.errors import DataError
 from geomix.manifest import Manifest
-from geomix.shard import items, layout, sources
+from geomix.shard import items, layout
 from geomix.shard.items import Drawn, Item, Realised
 from geomix.shard.realise import realise
 from geomix.shard.write import materialise
@@ -39,7 +39,7 @@ def run(plan_uri: str, draws: Sequence[str | Mapping[str, Any]], place: step.Pla
     decides = {
         "draws": [[d.composition, d.draw_seed, d.pool, m.budget] for d, m in zip(drawn, manifests, strict=True)],
         "compositions": sorted(study.compositions),
-        "pools": {d.pool: sources.recipe(study.pools[d.pool], study.earth) for d in drawn},
+        "pools": {d.pool: pixels.recipe(study.pools[d.pool], study.earth) for d in drawn},
         "models": {name: use.pool for name, use in study.models.items()},
         "train_seeds": list(study.seeds.train),
         "store_schema": layout.SCHEMA_VERSION,
@@ -71,7 +71,7 @@ class _Supply:
     @staticmethod
     def of(study: config.Study, drawn: Drawn, place: step.Place) -> _Supply:
         pool = study.pools[drawn.pool]
-        key = layout.store_key(drawn.pool_hash, sources.recipe(pool, study.earth))
+        key = layout.store_key(drawn.pool_hash, pixels.recipe(pool, study.earth))
         return _Supply(pool, study.earth, drawn.pool_uri, drawn.pool_hash, store.join(place.root, "store", key))
 
     def rows(self) -> pd.DataFrame:
@@ -81,8 +81,8 @@ class _Supply:
 
     def fill(self, rows: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
         """The store's index with all of `wanted` in it."""
-        recipe = sources.recipe(self.pool, self.earth)
-        load = sources.loader(self.pool, self.earth)
+        recipe = pixels.recipe(self.pool, self.earth)
+        load = pixels.loader(self.pool, self.earth)
         return materialise(self.store_uri, rows, wanted, load, pool_hash=self.pool_hash, recipe=recipe)
 
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from geomix import store, tables
 from geomix.errors import DataError
+from geomix.pixels import Load
 from geomix.series import Series
 from geomix.shard import layout, quality
 from geomix.shard.lock import WriterLock
-from geomix.shard.sources import Load
 
 PART_ROWS = 16384
 """Series of a part: 12 months x 16 channels x 4 bytes make 12.6 MB, which is also what a killed writer loses at most."""

@@ -1,4 +1,4 @@
-"""Where the series of a pool come from: the synthetic Earth, or arrays beside the user's table."""
+"""The series of a pool's rows: simulated on the synthetic Earth, or read from arrays beside the user's table."""
 
 from __future__ import annotations
 
