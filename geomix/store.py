@@ -91,7 +91,11 @@ def retrying(what: str, call: Callable[[], T]) -> T:
             return call()
         except _PERMANENT as error:
             if isinstance(error, PermissionError):
-                raise DataError(f"{what}: permission denied", remedy="check the credentials or the file's owner") from error
+                said = f"permission denied ({error})" if error.errno is None else "permission denied"
+                raise DataError(f"{what}: {said}", remedy="check the credentials or the file's owner") from error
+            if _no_bucket(error):
+                remedy = "create it, or check its name and AWS_ENDPOINT_URL"
+                raise DataError(f"{what}: the bucket does not exist", remedy=remedy) from error
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _FULL:
@@ -114,6 +118,10 @@ def retrying(what: str, call: Callable[[], T]) -> T:
             pause = min(pause * 2, 10.0)
 
 
+def _no_bucket(error: BaseException) -> bool:
+    return error.__cause__ is not None and type(error.__cause__).__name__ == "NoSuchBucket"
+
+
 def _is_a(error: BaseException, *names: str) -> bool:
     return any(f"{cls.__module__}.{cls.__qualname__}" in names for cls in type(error).__mro__)
 
@@ -131,7 +139,9 @@ def list_names(uri: str) -> list[str]:
     def call() -> list[str]:
         try:
             return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in fs.ls(path, detail=False, refresh=True))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if _no_bucket(error):
+                raise
             return []
 
     return retrying(uri, call)

@@ -267,7 +267,8 @@ def write_parquet(
 
 def file_metadata(uri: str) -> dict[str, str]:
     """Key-value metadata of a Parquet file, or of the first part of a table in parts."""
-    metadata: Mapping[bytes, bytes] = pq.read_schema(io.BytesIO(store.read_bytes(files(uri)[0]))).metadata or {}
+    # Not the schema's: Arrow's own copy of it hides what was added when the file was closed.
+    metadata: Mapping[bytes, bytes] = pq.read_metadata(io.BytesIO(store.read_bytes(files(uri)[0]))).metadata or {}
     return {k.decode(): v.decode() for k, v in metadata.items() if k != b"ARROW:schema"}
 
 

@@ -220,7 +220,7 @@ def _geometry(path: str) -> str | None:
     """The primary geometry column of a GeoParquet file, whose coordinates must be longitude and latitude. Raises PoolError."""
     if not path.endswith((".parquet", ".geoparquet")):
         return None
-    metadata = pq.read_schema(path).metadata or {}
+    metadata = pq.read_metadata(path).metadata or {}
     if b"geo" not in metadata:
         return None
     geo = json.loads(metadata[b"geo"])

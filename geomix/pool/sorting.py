@@ -55,6 +55,12 @@ def _on_disk(held: list[pa.Table], blocks: Iterator[pa.Table], scratch: Path) ->
     with duckdb.connect(config=limits) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         found = connection.sql(f"SELECT * FROM read_parquet('{unsorted}') ORDER BY {', '.join(_KEYS)}")
+        batches = []
         for batch in found.to_arrow_reader(BLOCK_ROWS):
-            yield pa.Table.from_batches([batch]).cast(schema)
+            batches.append(batch)
+            if sum(len(one) for one in batches) >= BLOCK_ROWS:
+                yield pa.Table.from_batches(batches).cast(schema)
+                batches = []
+        if batches:
+            yield pa.Table.from_batches(batches).cast(schema)
     unsorted.unlink()

@@ -141,7 +141,7 @@ class _Writing:
         for name in own:
             table = table.append_column(block.schema.field(name), block[name])
         self.pool.write(table.append_column("geometry", hashes.points(lon, lat)))
-        self.classes.write(found.add_column(0, rows.schema.field("id"), rows["id"]))
+        self.classes.write(pa.table({"id": rows["id"], **{name: found[name] for name in found.column_names}}))
         if self.progress is not None:
             self.progress(self.rows)
 

@@ -31,6 +31,22 @@ class Bucket:
 
     uri: str
     faults: Faults
+    port: int = 0
+
+    @contextmanager
+    def checking_credentials(self) -> Iterator[None]:
+        """Meanwhile the server checks credentials, and knows none."""
+        self._post_auth_count(b"0")
+        try:
+            yield
+        finally:
+            self._post_auth_count(b"inf")
+
+    def _post_auth_count(self, count: bytes) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request("POST", "/moto-api/reset-auth", count)
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 def _handler(upstream: tuple[str, int], faults: Faults) -> type[BaseHTTPRequestHandler]:
@@ -99,7 +115,7 @@ def served(patch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         connection.request("PUT", "/bucket")
         assert connection.getresponse().status == 200
         connection.close()
-        yield Bucket("s3://bucket", faults)
+        yield Bucket("s3://bucket", faults, proxy.server_port)
     finally:
         proxy.shutdown()
         proxy.server_close()

@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -295,6 +296,22 @@ def test_no_credentials_are_wrong_input(s3: s3_server.Bucket, monkeypatch: pytes
 
 
 def test_a_bucket_that_does_not_exist(s3: s3_server.Bucket) -> None:
-    with pytest.raises(FileNotFoundError):
-        store.read_bytes("s3://absent-bucket/x")
-    assert store.list_names("s3://absent-bucket/x") == []
+    for call in (
+        store.read_bytes,
+        store.list_names,
+        lambda u: store.write_bytes(u, b""),
+        lambda u: store.create_exclusive(u, b""),
+    ):
+        with pytest.raises(DataError, match="s3://absent-bucket/x: the bucket does not exist") as caught:
+            call("s3://absent-bucket/x")
+        assert "AWS_ENDPOINT_URL" in caught.value.remedy
+
+
+def test_credentials_that_a_server_refuses(s3: s3_server.Bucket) -> None:
+    with s3.checking_credentials():
+        started = time.monotonic()
+        for call in (store.read_bytes, store.list_names, store.exists, lambda u: store.write_bytes(u, b"")):
+            with pytest.raises(DataError, match="s3://bucket/x: permission denied") as caught:
+                call("s3://bucket/x")
+            assert "credentials" in caught.value.remedy
+        assert time.monotonic() - started < 20  # at once: they are not tried again

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geomix import config, manifest, shard, store, tables
+from geomix import config, ids, manifest, shard, store, tables
 from geomix.errors import CompositionError, DataError
 from geomix.shard.reader import SeriesReader
 from geomix.step import Place
@@ -64,6 +64,7 @@ class World:
                 "href": [f"{folder}/table.csv#{k}" for k in range(ROWS)],
                 "cloud": np.nan,
                 "nodata": np.nan,
+                "id64": ids.id64(f"p{k:02d}" for k in range(ROWS)),
             }
         )
         tables.write_parquet(str(folder / "pool" / "pool.parquet"), pool, tables.POOL_SCHEMA)
