@@ -50,10 +50,10 @@ def build(
     given = {name: value for name, value in {"kind": kind, **options}.items() if value is not None}
 
     def body() -> None:
-        from geomix import pool
+        from geomix.pool import build
 
         with _progress() as told:
-            found = pool.build(_pool(given, spec), _strata(stratum or ()), absolute(out), progress=told, force=force)
+            found = build.build(_pool(given, spec), _strata(stratum or ()), absolute(out), progress=told, force=force)
         _show(found, absolute(out))
 
     explained(body)
@@ -79,9 +79,9 @@ def resolve(
     """Find the best STAC item (least cloud and nodata) for every place and time window; tell what stayed unresolved."""
 
     def body() -> None:
-        from geomix import pool
+        from geomix.pool import resolve
 
-        wish = pool.Wish(
+        wish = resolve.Wish(
             start=_day(start, "--start"),
             end=_day(end, "--end"),
             every=every,
@@ -94,7 +94,7 @@ def resolve(
         )
         items = stac if "://" in stac else absolute(stac)
         with _progress() as told:
-            found = pool.resolve(absolute(pool_uri), items, absolute(out), wish, progress=told)
+            found = resolve.resolve(absolute(pool_uri), items, absolute(out), wish, progress=told)
         _show(found, absolute(out))
 
     explained(body)

@@ -42,13 +42,14 @@ def draw(
     """Draw compositions from a pool outside of any study: one manifest a composition and draw seed."""
 
     def body() -> None:
-        from geomix import pool as pools
-        from geomix import sample
+        from geomix.pool.columns import PoolColumns
+        from geomix.pool.draws import expand
+        from geomix.sample import alone
 
         source, asked = absolute(pool), _compositions(composition or (), compositions)
-        wanted = pools.expand(asked, pools.PoolColumns(source))
+        wanted = expand(asked, PoolColumns(source))
         table = Table("composition", "seed", "drawn", "reserves", "excluded", "seconds", "manifest", title=f"pool {pool}")
-        for done in sample.draw(
+        for done in alone.draw(
             source,
             wanted,
             absolute(out),

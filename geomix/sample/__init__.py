@@ -1,6 +1,5 @@
 """sample: draws a composition from a pool and writes its manifest, draw first, then reserves."""
 
-from geomix.sample.alone import draw
 from geomix.sample.stage import run
 
-__all__ = ["draw", "run"]
+__all__ = ["run"]

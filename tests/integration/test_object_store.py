@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from geomix import config, pool, sample, store, study_file
+from geomix import config, store, study_file
 from geomix.errors import DataError
+from geomix.pool.build import build
+from geomix.sample.alone import draw
 from tests.unit.s3_server import Bucket, served
 
 COMPOSITIONS = {
@@ -33,9 +35,9 @@ def _compositions() -> dict[str, config.Composition]:
 
 def _draws(root: str) -> dict[str, object]:
     grid = config.GridPool(kind="grid", spacing_km=200)
-    built = pool.build(grid, {}, store.join(root, "land"))
+    built = build(grid, {}, store.join(root, "land"))
     found: dict[str, object] = {"pool": built["pool_hash"]}
-    for done in sample.draw(store.join(root, "land"), _compositions(), store.join(root, "draws"), budget=500):
+    for done in draw(store.join(root, "land"), _compositions(), store.join(root, "draws"), budget=500):
         content = store.read_json(store.join(done.uri, "manifest.json"))
         assert not done.skipped
         found[done.label] = (content["recipe"], store.read_bytes(store.join(done.uri, "manifest.parquet")))
@@ -52,12 +54,12 @@ def test_a_server_that_fails_now_and_then_changes_nothing(tmp_path: Path, bucket
 
 def test_a_bucket_that_is_not_there_is_one_message(bucket: Bucket) -> None:
     with pytest.raises(DataError, match="bucket"):
-        pool.build(config.GridPool(kind="grid", spacing_km=1000), {}, "s3://no-such-bucket/land")
+        build(config.GridPool(kind="grid", spacing_km=1000), {}, "s3://no-such-bucket/land")
 
 
 def test_half_of_a_pool_is_no_pool(tmp_path: Path, bucket: Bucket) -> None:
     land = store.join(bucket.uri, "land")
-    pool.build(config.GridPool(kind="grid", spacing_km=1000), {}, land)
+    build(config.GridPool(kind="grid", spacing_km=1000), {}, land)
     store.delete(store.join(land, "pool.json"))
     with pytest.raises(DataError, match="no pool here"):
-        list(sample.draw(land, _compositions(), str(tmp_path / "draws"), budget=10))
+        list(draw(land, _compositions(), str(tmp_path / "draws"), budget=10))
