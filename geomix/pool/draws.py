@@ -74,7 +74,13 @@ def _known(label: str, stratum: str, strata: pd.DataFrame) -> list[str]:
             wanted=f"one of {', '.join(known)}",
             remedy="use one of these, keep a column of your table with `columns:`, or give polygons under `strata:`",
         )
-    classes = sorted({text(value) for value in strata[stratum].dropna().unique()})
+    values = strata[stratum].dropna()
+    if pd.api.types.is_float_dtype(values.dtype) and bool((values % 1 != 0).any()):
+        raise CompositionError(
+            f"composition {label!r}: {stratum} has numbers, not classes",
+            remedy=f"draw by a condition: {{strategy: where, expr: '{stratum} < 100'}}",
+        )
+    classes = sorted({text(value) for value in values.unique()})
     if not classes:
         raise CompositionError(
             f"composition {label!r}: no place of the pool has a class of {stratum}",

@@ -12,7 +12,7 @@ from geomix import config, step, store, tables
 from geomix.pool import coordinates, draws, simulated, strata, table
 from geomix.pool.rows import Rows, pool_hash
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the rules behind a stratum (atlas.continents) or the files of this step change."""
 
 Draw = dict[str, Any]
