@@ -31,7 +31,8 @@ def band(lon: npt.ArrayLike, lat: npt.ArrayLike, degrees: int = DEGREES) -> Code
     y = np.asarray(lat, dtype=np.float64)
     valid = np.abs(y) <= 90
     code = np.full(len(y), -1, dtype=np.int64)
-    code[valid] = np.minimum(np.floor((y[valid] + 90.0) / degrees), len(known) - 1)
+    # Edges are compared as they are: the sum of a tiny latitude and 90 would be rounded to the edge.
+    code[valid] = np.searchsorted(np.arange(-90.0, 90.0, degrees), y[valid], side="right") - 1
     return Coded(smallest(code, len(known)), known)
 
 

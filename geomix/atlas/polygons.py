@@ -55,7 +55,8 @@ def read_polygons(uri: str, column: str) -> Polygons:
         raise DataError(f"{uri}: no column {column!r}", wanted=f"one of its attributes: {', '.join(columns)}")
     if frame.crs is None:
         raise DataError(f"{uri}: it does not say its coordinate system", remedy="write it again with one (EPSG:4326)")
-    frame = frame[frame[column].notna() & frame.geometry.notna() & ~frame.geometry.is_empty]
+    drawn = frame.geometry.to_numpy()
+    frame = frame[frame[column].notna().to_numpy() & ~(shapely.is_missing(drawn) | shapely.is_empty(drawn))]
     if frame.empty:
         raise DataError(f"{uri}: no row has both a polygon and a value of {column!r}", wanted="at least one polygon")
     geometry = np.array(frame.geometry.to_numpy(), dtype=object)

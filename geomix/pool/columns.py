@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from functools import cached_property
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geomix import store, tables
@@ -31,12 +33,15 @@ class PoolColumns:
         """Their names."""
         return list(self._where)
 
-    def classes(self, name: str) -> list[str]:
-        """Values of column `name` that occur, as text, in order of name; nulls left out."""
+    def classes(self, name: str) -> list[str] | None:
+        """Values of column `name` that occur, as text, in order of name, nulls left out; None if it has numbers, not classes."""
         found: set[str] = set()
         for part in tables.files(store.join(self.uri, self._where[name])):
             # Dictionaries: of many million rows only the few different values become Python objects.
             file = pq.ParquetFile(io.BytesIO(store.read_bytes(part)), read_dictionary=[name])
             for block in file.iter_batches(batch_size=1 << 20, columns=[name]):
-                found.update(text(value) for value in block.column(0).unique().to_pylist() if value is not None)
+                values = block.column(0)
+                if pa.types.is_floating(values.type) and (np.nan_to_num(values.to_numpy(zero_copy_only=False)) % 1).any():
+                    return None
+                found.update(text(value) for value in values.unique().to_pylist() if value is not None and value == value)
         return sorted(found)

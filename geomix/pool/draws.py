@@ -25,8 +25,8 @@ class Columns(Protocol):
     def names(self) -> Collection[str]:
         """Names of strata and of the columns of the user's table that the pool keeps."""
 
-    def classes(self, name: str) -> list[str]:
-        """Values of column `name` that occur, as text, in order of name; nulls left out."""
+    def classes(self, name: str) -> list[str] | None:
+        """Values of column `name` that occur, as text, in order of name, nulls left out; None if it has numbers, not classes."""
 
 
 def definitions(compositions: Mapping[str, config.Composition], columns: Columns) -> dict[str, Definition]:
@@ -112,6 +112,11 @@ def _known(label: str, stratum: str, columns: Columns) -> list[str]:
             remedy="use one of these, keep a column of your table with `columns:`, or give polygons under `strata:`",
         )
     classes = columns.classes(stratum)
+    if classes is None:
+        raise CompositionError(
+            f"composition {label!r}: {stratum} has numbers, not classes",
+            remedy=f"draw by a condition: {{strategy: where, expr: '{stratum} < 100'}}",
+        )
     if not classes:
         raise CompositionError(
             f"composition {label!r}: no place of the pool has a class of {stratum}",

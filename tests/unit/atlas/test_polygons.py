@@ -79,6 +79,75 @@ def test_wrong_files_are_explained(tmp_path: Path, biomes: geopandas.GeoDataFram
         atlas.read_polygons(write(tmp_path / "l.gpkg", lines), "k")
 
 
+def framed(*polygons: Polygon, crs: int | str = 4326) -> geopandas.GeoDataFrame:
+    return geopandas.GeoDataFrame({"k": [f"k{n}" for n in range(len(polygons))]}, geometry=list(polygons), crs=crs)
+
+
+@pytest.mark.parametrize(
+    ("frame", "says", "remedy"),
+    [
+        (framed(box(4_221_000, 3_110_000, 4_421_000, 3_310_000)), "are no degrees, but the file says WGS 84", "a_srs"),
+        (framed(box(20, 100, 40, 170)), "are no degrees", "exchange longitude and latitude"),
+        (framed(box(-20, 0, 0, 30), crs=3035), "look like degrees, but the file says ETRS89", "a_srs"),
+        (framed(box(4e7, 4e7, 5e7, 5e7), crs="ESRI:54009"), "lie nowhere on the Earth in World_Mollweide", "a_srs"),
+        (framed(), "no row has both a polygon and a value", ""),
+        (framed(Polygon(), Polygon()), "no row has both a polygon and a value", ""),
+    ],
+)
+def test_wrong_coordinate_systems_and_empty_files_are_explained(
+    tmp_path: Path, frame: geopandas.GeoDataFrame, says: str, remedy: str
+) -> None:
+    with pytest.raises(DataError, match=says) as caught:
+        atlas.read_polygons(write(tmp_path / "wrong.parquet", frame), "k")
+    assert remedy in caught.value.remedy
+
+
+def test_a_truncated_file_is_explained(tmp_path: Path, biomes: geopandas.GeoDataFrame) -> None:
+    for name in ("cut.parquet", "cut.gpkg"):
+        path = Path(write(tmp_path / name, biomes))
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+        with pytest.raises(DataError, match="not readable as polygons"):
+            atlas.read_polygons(str(path), "biome")
+
+
+def test_a_polygon_drawn_beyond_the_dateline_is_on_both_sides(tmp_path: Path) -> None:
+    frame = framed(box(170, -10, 190, 10), box(-200, 20, -170, 40), box(-180, -10, -170, 10))
+    found = atlas.read_polygons(write(tmp_path / "d.gpkg", frame), "k")
+    lon = [175, 180, -180, -175, 185, 160, 165, -171, 175]
+    lat = [0, 0, 0, 0, 0, 30, 30, 30, 30]
+    expected = ["k0", "k0", "k0", "k0", "k0", "k1", "k1", "k1", "k1"]
+    assert found.at(lon, lat).tolist() == expected
+    assert found.locator.index
+    assert found.at(lon, lat).tolist() == expected
+
+
+def test_a_polygon_over_the_dateline_in_metres(tmp_path: Path) -> None:
+    # Mollweide about 180: the dateline is the middle of the map, and Greenwich its edge.
+    frame = framed(box(-1e6, -1e6, 1e6, 1e6), crs="+proj=moll +lon_0=180 +datum=WGS84")
+    found = atlas.read_polygons(write(tmp_path / "m.parquet", frame), "k")
+    lon, lat = [180, -180, 179, -179, 190, 160, -160, 0, 0], [0, 5, 0, 0, 0, 0, 0, 0, 90]
+    expected = ["k0"] * 4 + [None] * 5
+    assert found.at(lon, lat).tolist() == expected
+    assert found.locator.index
+    assert found.at(lon, lat).tolist() == expected
+
+
+@pytest.mark.parametrize(("file", "column"), [("biomes_allen2020.gpkg", "biome_id"), ("aez.geojson", "zoneID")])
+def test_real_polygons_are_those_of_geopandas(shared_data: Path, file: str, column: str) -> None:
+    path = shared_data / "strata" / file
+    own = atlas.read_polygons(str(path), column)
+    rng = np.random.default_rng(5)
+    lon, lat = rng.uniform(-179.99, 179.99, 40_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 40_000)))
+    polygons = geopandas.read_file(path).explode(ignore_index=True)
+    points = geopandas.GeoDataFrame(geometry=geopandas.points_from_xy(lon, lat), crs=4326).to_crs(polygons.crs)
+    joined = geopandas.sjoin(points, polygons, predicate="within")
+    expected = np.full(40_000, None, dtype=object)
+    expected[joined.index] = joined[column].astype(int).astype(str)
+    assert own.at(lon, lat).tolist() == expected.tolist()
+    assert own.locator.index
+    assert own.at(lon, lat).tolist() == expected.tolist()
+
+
 def test_real_biomes(shared_data: Path) -> None:
     # Mollweide, 10 km: Fischer et al. 2022 / Allen et al. 2020.
     found = atlas.read_polygons(str(shared_data / "strata" / "biomes_allen2020.gpkg"), "biome_id")

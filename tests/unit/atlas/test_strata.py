@@ -67,6 +67,72 @@ def test_rules_for_continents(lon: float, lat: float, continent: str) -> None:
     assert atlas.lookup("continent", [lon], [lat]).tolist() == [continent]
 
 
+@pytest.mark.parametrize(
+    ("lon", "lat", "region", "subregion"),
+    [
+        (37.6, 55.75, "Europe", "Eastern Europe"),  # Moscow
+        (-172, 66, "Europe", "Eastern Europe"),  # Chukotka: the UN does not divide Russia
+        (28.92, 41.02, "Asia", "Western Asia"),  # Istanbul
+        (33.4, 35.1, "Asia", "Western Asia"),  # Cyprus
+        (-52.8, 4.2, "Americas", "South America"),  # French Guiana
+        (55.5, -21.1, "Africa", "Eastern Africa"),  # Reunion
+        (-61.7, 16.15, "Americas", "Caribbean"),  # Guadeloupe
+        (-15.6, 28, "Europe", "Southern Europe"),  # Gran Canaria: not listed by itself
+        (-155.5, 19.6, "Americas", "Northern America"),  # Hawaii
+        (69.5, -49.3, "Africa", "Eastern Africa"),  # Kerguelen
+        (0, -85, "Antarctica", "Antarctica"),
+        (0, -90, "Antarctica", "Antarctica"),
+        (-40, 30, None, None),  # the Atlantic
+    ],
+)
+def test_un_regions(lon: float, lat: float, region: str | None, subregion: str | None) -> None:
+    assert atlas.lookup("un_region", [lon], [lat]).tolist() == [region]
+    assert atlas.lookup("un_subregion", [lon], [lat]).tolist() == [subregion]
+
+
+def test_every_un_subregion_lies_in_one_region() -> None:
+    land = countries.land()
+    pairs = set(zip(land.un_region, land.un_subregion, strict=True))
+    assert len(pairs) == len({s for _, s in pairs}) == 23
+    assert {r for r, _ in pairs} == {"Africa", "Americas", "Antarctica", "Asia", "Europe", "Oceania"}
+
+
+def test_urban_and_rural() -> None:
+    places = {"Paris": "urban", "Singapore": "urban", "Sahara": "rural", "Iowa": "rural", "Atlantic": None}
+    lon, lat = zip(*(PLACES[name][:2] for name in places), strict=True)
+    assert atlas.lookup("urban", lon, lat).tolist() == list(places.values())
+    assert atlas.lookup("urban", [32.5], [-1.0]).tolist() == [None]  # Lake Victoria
+
+
+def test_latitude_bands_sort_from_south_to_north() -> None:
+    edges = np.arange(-90, 91, 15.0)
+    found = atlas.lookup("latitude_band", np.zeros(13), edges).tolist()
+    assert found[:12] == sorted(set(found)) == sorted(found[:12])
+    assert (found[0], found[5], found[6], found[12]) == ("01 90S-75S", "06 15S-0", "07 0-15N", "12 75N-90N")
+    assert atlas.lookup("latitude_band", [0.0], [np.nextafter(0, -1)]).tolist() == ["06 15S-0"]
+
+
+def test_kilometres_to_a_city_against_all_cities() -> None:
+    rng = np.random.default_rng(4)
+    lon = np.concatenate([rng.uniform(-180, 180, 300), [180, -180, 0, 0, 179.99]])
+    lat = np.concatenate([np.degrees(np.arcsin(rng.uniform(-1, 1, 300))), [-17, -17, 90, -90, 65]])
+    large = atlas.cities().query("population >= 100_000")
+    x, y = np.radians(lon)[:, None], np.radians(lat)[:, None]
+    there = np.radians(large["lon"].to_numpy()), np.radians(large["lat"].to_numpy())
+    a = np.sin((y - there[1]) / 2) ** 2 + np.cos(y) * np.cos(there[1]) * np.sin((x - there[0]) / 2) ** 2
+    expected = (2 * 6_371.0088 * np.arcsin(np.sqrt(a))).min(axis=1)
+    found = atlas.lookup("city_km", lon, lat)
+    assert found == pytest.approx(expected, abs=0.001)
+    assert atlas.lookup("city_km", large["lon"][:50], large["lat"][:50]).max() == 0
+    assert np.isnan(atlas.lookup("city_km", [np.nan], [0.0])[0])
+
+
+def test_what_is_known_at_sea() -> None:
+    found = {name: atlas.lookup(name, [-40.0], [30.0])[0] for name in atlas.STRATA}
+    assert {name for name, value in found.items() if value is not None} == {"landcover", "latitude_band", "city_km"}
+    assert found["landcover"] == 0
+
+
 def test_only_known_continents_and_classes() -> None:
     rng = np.random.default_rng(0)
     lon, lat = rng.uniform(-180, 180, 20_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 20_000)))

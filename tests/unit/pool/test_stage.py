@@ -10,6 +10,8 @@ import geopandas
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import rasterio
+from affine import Affine
 from shapely.geometry import box
 
 from geomix import pool, step, store, tables
@@ -133,6 +135,51 @@ def test_polygons_of_ones_own_are_a_stratum(tmp_path: Path, place: Place) -> Non
     assert again[0]["pool"]["uri"] != uri
 
 
+def test_rasters_cities_and_bands_of_ones_own_are_strata(tmp_path: Path, place: Place) -> None:
+    path = tmp_path / "cover.tif"
+    shape = {"count": 1, "height": 1, "width": 2, "dtype": "uint8", "crs": "EPSG:4326"}
+    with rasterio.open(path, "w", driver="GTiff", transform=Affine(180, 0, -180, 0, -180, 90), **shape) as out:
+        out.write(np.array([[[1, 2]]], dtype="uint8"))
+    mine = makers.pool(tmp_path, makers.frame())
+    cover = {"kind": "raster", "uri": str(path)}
+    wanted: dict[str, Any] = {
+        "strata": {
+            "half": {**cover, "classes": {1: "west", 2: "east"}},
+            "number": {**cover, "missing": [2]},
+            "metropolis_km": {"kind": "city_distance", "min_population": 5_000_000},
+            "band": {"kind": "latitude_band", "degrees": 90},
+        },
+        "compositions": {"h": {"strategy": "onehot", "each": "half"}},
+    }
+    found = run(makers.study(mine, **wanted), place)
+    assert [d["composition"] for d in found] == ["h_east", "h_west"]
+    uri = found[0]["pool"]["uri"]
+    described = store.read_json(f"{uri}/pool.json")
+    assert described["at_sea"] == 1
+    assert described["counts"]["half"] == {"east": 3, "west": 2, "none": 0}
+    assert described["counts"]["number"] == {"1": 2, "none": 3}
+    assert described["counts"]["metropolis_km"] == {"known": 5, "none": 0}
+    assert sum(described["counts"]["band"].values()) == 5
+    schema = pq.read_schema(f"{uri}/strata.parquet")
+    assert {name: str(schema.field(name).type) for name in ("id", "half", "number", "metropolis_km", "country")} == {
+        **dict.fromkeys(("id", "half", "country"), "string"),
+        "number": "int64",
+        "metropolis_km": "double",
+    }
+    written = pq.ParquetFile(f"{uri}/strata.parquet").metadata.row_group(0)
+    encodings = {written.column(k).path_in_schema: written.column(k).encodings for k in range(written.num_columns)}
+    assert "RLE_DICTIONARY" in encodings["country"]
+
+    # What a stratum comes from is part of the step: another raster, another number of inhabitants.
+    def folder(**changed: Any) -> str:
+        strata = {**wanted["strata"], **changed}
+        return str(run(makers.study(mine, **{**wanted, "strata": strata}), place)[0]["pool"]["uri"])
+
+    assert folder() == uri
+    assert folder(metropolis_km={"kind": "city_distance", "min_population": 6_000_000}) != uri
+    assert folder(half={**cover, "classes": {1: "left", 2: "right"}}) != uri
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
@@ -142,6 +189,8 @@ def test_polygons_of_ones_own_are_a_stratum(tmp_path: Path, place: Place) -> Non
         ({"compositions": {"x": {"strategy": "stratified", "by": "biome"}}}, CompositionError, "unknown stratum 'biome'"),
         ({"strata": {"biome": {"uri": "/absent.gpkg", "column": "b"}}}, DataError, "no such file"),
         ({"strata": {"country": {"uri": "/absent.gpkg", "column": "b"}}}, StudyError, "name is taken"),
+        ({"strata": {"cover": {"kind": "raster", "uri": "/absent.tif"}}}, DataError, "no such file"),
+        ({"compositions": {"x": {"strategy": "stratified", "by": "city_km"}}}, CompositionError, "numbers, not classes"),
     ],
 )
 def test_errors_are_recorded_and_leave_nothing(
