@@ -35,7 +35,11 @@ class Columns:
     nodata: str | None = None
 
 
-_FROM_NAME = "strptime(regexp_extract({name}, '_(\\d{{8}}T\\d{{6}})_', 1), '%Y%m%dT%H%M%S')"
+# The time of the sensing: 20170613T101031, without a leading zero in names of v1 (20170905T95032). No time gives none.
+_FROM_NAME = (
+    "try_strptime(regexp_extract({name}, '_(\\d{{8}})T\\d{{5,6}}_', 1) "
+    "|| lpad(regexp_extract({name}, '_\\d{{8}}T(\\d{{5,6}})_', 1), 6, '0'), '%Y%m%d%H%M%S')"
+)
 
 ADAPTERS: Mapping[str, Columns] = {
     # SatCLIP's README and figures/ssl4eo/example/index.csv (microsoft/satclip): lat, lon, url, fn; images beside it.
