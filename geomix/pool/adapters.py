@@ -35,7 +35,13 @@ class Columns:
     nodata: str | None = None
 
 
-_FROM_NAME = "strptime(regexp_extract({name}, '_(\\d{{8}}T\\d{{6}})_', 1), '%Y%m%dT%H%M%S')"
+# The time of the sensing: 20170613T101031, without a leading zero in names of v1 (20170905T95032), where two scenes have 60
+# and 61 as their seconds (20180204T94160): hours and minutes first, then seconds. A name without a time gives none.
+_CLOCK = "lpad(regexp_extract({name}, '_\\d{{8}}T(\\d{{5,6}})_', 1), 6, '0')"
+_FROM_NAME = (
+    f"try_strptime(regexp_extract({{name}}, '_(\\d{{{{8}}}})T', 1) || left({_CLOCK}, 4), '%Y%m%d%H%M') "
+    f"+ to_seconds(CAST(right({_CLOCK}, 2) AS BIGINT))"
+)
 
 ADAPTERS: Mapping[str, Columns] = {
     # SatCLIP's README and figures/ssl4eo/example/index.csv (microsoft/satclip): lat, lon, url, fn; images beside it.

@@ -58,8 +58,9 @@ def into(out: str, decides: Mapping[str, Any], inputs: Mapping[str, str], work: 
     try:
         content = work()
     except BaseException:
-        # An unfinished folder would only be in the way of the next attempt.
-        store.delete(store.join(out, "building.json"))
+        # Nothing was published: an empty folder. Else the mark stays, and the next attempt builds over what there is.
+        if store.list_names(out) == ["building.json"]:
+            store.delete(store.join(out, "building.json"))
         raise
     store.write_json(store.join(out, "complete"), {"key": key, "pool_hash": content["pool_hash"], "rows": content["rows"]})
     store.delete(store.join(out, "building.json"))

@@ -198,7 +198,7 @@ def _expressions(known: Columns) -> list[tuple[str, str]]:
 
 
 def _plain(expression: str, kinds: Mapping[str, str]) -> str:
-    # A column of numbers with gaps is read as 7.0: the id is 7.
+    # A column itself keeps its type (Arrow writes the number 7.0 as 7); what an adapter works out is as it comes.
     name = expression.strip('"').replace('""', '"')
     return _column(name, kinds, text=False) if name in kinds else f"({expression})"
 

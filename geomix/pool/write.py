@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -55,9 +54,9 @@ class _Writing:
         try:
             for block in self._checked():
                 self._add(block)
-        finally:
-            if not self.rows:
-                self.close()
+        except BaseException:
+            self.close()
+            raise
         if not self.rows:
             raise PoolError(f"{self.source.name}: no rows")
         if self.source.may_be_exchanged:
@@ -158,10 +157,3 @@ class _Writing:
 def described(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a pool step hands on of its pool.json."""
     return {name: content[name] for name in ("pool_hash", "rows", "places", "synthetic", "modality")}
-
-
-def shares(values: pa.Array | pa.ChunkedArray, percent: bool) -> pa.Array:
-    """Shares, 0 to 1, of numbers that are shares or percent: float64 [N], null where there is none."""
-    found = np.asarray(pc.fill_null(values.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False))
-    found = found / 100 if percent else found
-    return pa.array(found, mask=np.isnan(found))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from geomix import config, store, tables
-from geomix.errors import DataError, PoolError
+from geomix.errors import DataError, PoolError, UnavailableError
 from geomix.pool import build, parts
 from tests.unit import s3_server
 from tests.unit.pool import makers
@@ -76,6 +76,23 @@ def test_a_build_that_fails_leaves_an_empty_folder(tmp_path: Path) -> None:
     assert build.described(str(out))["rows"] == 5
     with pytest.raises(DataError, match="no pool here"):
         build.described(str(tmp_path))
+
+
+def test_a_build_that_breaks_off_while_it_publishes_is_built_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, publish = str(tmp_path / "out"), store.publish
+
+    def broken(path: Path, uri: str) -> None:
+        if uri.endswith("strata.parquet"):
+            raise UnavailableError("the store is away")
+        publish(path, uri)
+
+    monkeypatch.setattr(store, "publish", broken)
+    with pytest.raises(UnavailableError):
+        build.build(GRID, {}, out)
+    assert store.list_names(out) == ["building.json", "pool.parquet"]
+    monkeypatch.setattr(store, "publish", publish)
+    assert build.build(GRID, {}, out)["rows"] > 0
+    assert "building.json" not in store.list_names(out)
 
 
 def test_tables_on_s3(tmp_path: Path, s3: s3_server.Bucket) -> None:

@@ -176,13 +176,18 @@ def test_major_tom(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "name"),
-    [("s2_name", "S2A_MSIL2A_20170613T101031_0_45"), ("patch_id", "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57")],
+    ("column", "name", "time"),
+    [
+        ("s2_name", "S2A_MSIL2A_20170613T101031_0_45", "2017-06-13T10:10:31+00:00"),
+        ("s2_name", "S2A_MSIL2A_20170905T95032_0_0", "2017-09-05T09:50:32+00:00"),
+        ("s2_name", "S2B_MSIL2A_20180204T94161_0_0", "2018-02-04T09:42:01+00:00"),
+        ("patch_id", "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57", "2017-06-13T10:10:31+00:00"),
+    ],
 )
-def test_bigearthnet(tmp_path: Path, column: str, name: str) -> None:
+def test_bigearthnet(tmp_path: Path, column: str, name: str, time: str) -> None:
     pq.write_table(pa.table({column: [name], "lon": [21.0], "lat": [63.5]}), tmp_path / "list.parquet")
     (row,) = blocks(tmp_path / "list.parquet", format="bigearthnet").to_pylist()
-    assert (row["id"], row["lon"], row["time"].isoformat()) == (name, 21.0, "2017-06-13T10:10:31+00:00")
+    assert (row["id"], row["lon"], row["time"].isoformat()) == (name, 21.0, time)
     pq.write_table(pa.table({column: [name]}), tmp_path / "list.parquet")
     assert "no column 'lon', 'lat'" in refused(tmp_path / "list.parquet", format="bigearthnet").seen
 
