@@ -109,7 +109,7 @@ def named(
     """
     key = ids.step_key(stage, schema, config, inputs)
     mark, begun = store.join(folder, "complete"), store.join(folder, _BEGUN)
-    names = store.list_names(folder)
+    names = [name for name in store.list_names(folder) if not name.startswith(".writing-")]
     if "complete" in names:
         content = store.read_json(mark)
         if content.get("key") == key:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geomix import config, pixels, spectral_entropy, step, store
-from geomix.pool import classes, draws, measure, sources, strata, write
+from geomix.pool import draws, measure, sources, strata, write
 from geomix.pool.build import SCHEMA
 from geomix.pool.columns import PoolColumns
 
@@ -39,13 +39,13 @@ def _pool(name: str, study: config.Study, place: step.Place) -> step.Step:
         read = sources.opened(pool, study.earth, Path(scratch))
 
         def work(folder: str) -> Mapping[str, Any]:
-            known = classes.of_own(study.strata)
+            known = strata.known(study.strata)
             content = write.write(folder, read.source(known), known)
             if measured:
                 content = measure.add(folder, content, pixels.loader(pool, study.earth))
             return write.described(content)
 
-        decides = {**read.decides, "strata": strata.fingerprints(study)}
+        decides = {**read.decides, "strata": strata.fingerprints(study.strata)}
         # Pixels of every candidate are read only where a composition asks for what is measured on them.
         measured = any(isinstance(c, config.Drawn) and c.needs_pixels for c in study.compositions.values())
         if measured:

@@ -12,17 +12,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geomix import store, tables
+from geomix import atlas, store, tables
 from geomix.errors import PoolError
-from geomix.pool import classes, coordinates, hashes, sorting
+from geomix.pool import coordinates, hashes, sorting
 from geomix.pool.parts import Parts
 from geomix.pool.rows import BLOCK_SCHEMA, REFERENCE, STRATUM, VERSION, Source
+from geomix.pool.strata import Counts, Strata
 
 Progress = Callable[[int], None]
 """Called with the number of rows written so far."""
 
 
-def write(folder: str, source: Source, strata: classes.Strata, progress: Progress | None = None) -> dict[str, Any]:
+def write(folder: str, source: Source, strata: Strata, progress: Progress | None = None) -> dict[str, Any]:
     """Writes the pool of `source` into `folder` (local or s3) and returns the content of its pool.json.
 
     Nothing is left in `folder` if anything is wrong. Raises PoolError (repeated ids, places off the Earth, no rows) and what
@@ -38,13 +39,13 @@ def write(folder: str, source: Source, strata: classes.Strata, progress: Progres
 class _Writing:
     """One pool on its way to its folder."""
 
-    def __init__(self, folder: str, source: Source, strata: classes.Strata, scratch: Path, progress: Progress | None) -> None:
+    def __init__(self, folder: str, source: Source, strata: Strata, scratch: Path, progress: Progress | None) -> None:
         self.folder, self.source, self.strata, self.scratch, self.progress = folder, source, strata, scratch, progress
         self.pool = Parts(scratch, "pool.parquet")
         self.classes = Parts(scratch, "strata.parquet", store_schema=False)
         self.hash = hashes.PoolHash(source.content)
         self.columns: dict[str, hashes.ColumnHash] = {}
-        self.counts = classes.Counts()
+        self.counts = Counts()
         self.exchange = coordinates.Exchange(source.name)
         self.own: list[str] = []
         self.rows = self.merged = 0
@@ -122,7 +123,7 @@ class _Writing:
         rows = block.select(BLOCK_SCHEMA.names).cast(BLOCK_SCHEMA)
         lon, lat = (rows[name].to_numpy() for name in ("lon", "lat"))
         if self.source.strata is None:
-            found = classes.at(self.strata, lon, lat)
+            found = atlas.table(self.strata, lon, lat)
         else:
             found = pa.table({name: block[STRATUM + name] for name in self.source.strata})
         self.hash.update(rows, block[REFERENCE], block[VERSION])

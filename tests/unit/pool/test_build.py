@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from geomix import config, store, tables
-from geomix.errors import DataError, PoolError, UnavailableError
+from geomix.errors import DataError, InputError, PoolError, UnavailableError
 from geomix.pool import build, parts
 from tests.unit import s3_server
 from tests.unit.pool import makers
@@ -54,12 +54,13 @@ def test_another_pool_is_not_overwritten(tmp_path: Path) -> None:
     pool = table(tmp_path / "data")
     first = build.build(pool, {}, out)
     assert first["kind"] == "table"
-    with pytest.raises(PoolError, match="holds another pool"):
+    with pytest.raises(InputError, match="holds the files of another pool"):
         build.build(GRID, {}, out)
     assert build.build(pool, {}, out) == first
+    assert build.build(GRID, {}, out, force=True)["kind"] == "grid"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(PoolError, match=r"holds notes\.txt"):
+    with pytest.raises(InputError, match=r"holds notes\.txt"):
         build.build(GRID, {}, str(tmp_path / "mine"))
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
@@ -70,7 +71,7 @@ def test_a_build_that_fails_leaves_an_empty_folder(tmp_path: Path) -> None:
         build.build(table(tmp_path / "data", where="kind = 'z'"), {}, str(out))
     assert list(out.iterdir()) == []
     # One that was killed is built over.
-    (out / "building.json").write_text("{}")
+    (out / "unfinished.json").write_text("{}")
     (out / "pool.parquet").write_bytes(b"half")
     assert build.build(table(tmp_path / "data"), {}, str(out))["rows"] == 5
     assert build.described(str(out))["rows"] == 5
@@ -89,10 +90,10 @@ def test_a_build_that_breaks_off_while_it_publishes_is_built_over(tmp_path: Path
     monkeypatch.setattr(store, "publish", broken)
     with pytest.raises(UnavailableError):
         build.build(GRID, {}, out)
-    assert store.list_names(out) == ["building.json", "pool.parquet"]
+    assert store.list_names(out) == ["pool.parquet", "unfinished.json"]
     monkeypatch.setattr(store, "publish", publish)
     assert build.build(GRID, {}, out)["rows"] > 0
-    assert "building.json" not in store.list_names(out)
+    assert "unfinished.json" not in store.list_names(out)
 
 
 def test_tables_on_s3(tmp_path: Path, s3: s3_server.Bucket) -> None:

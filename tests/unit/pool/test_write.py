@@ -17,11 +17,11 @@ import pytest
 
 from geomix import ids, store, tables
 from geomix.errors import PoolError
-from geomix.pool import classes, hashes, parts, sorting, write
+from geomix.pool import hashes, parts, sorting, write
 from geomix.pool.rows import Rows, Source, block, coordinates_text, grid5
 from tests.unit.pool import makers
 
-STRATA = {name: stratum for name, stratum in classes.of_own({}).items() if name in ("continent", "landcover")}
+STRATA = {name: stratum for name, stratum in strata.known({}).items() if name in ("continent", "landcover")}
 
 
 def rows(count: int = 1000, seed: int = 0) -> pa.Table:
