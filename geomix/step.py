@@ -100,7 +100,14 @@ def find(root: str, stage: str, key: str) -> Step | None:
 
 
 def named(
-    stage: str, folder: str, work: Work, *, schema: int, config: Mapping[str, Any], inputs: Mapping[str, str], force: bool = False
+    stage: str,
+    folder: str,
+    work: Work,
+    *,
+    schema: int,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    force: bool = False,
 ) -> Step:
     """Does `work(folder)` once in a folder that the user has named, where `run` would name it by its key.
 

@@ -38,7 +38,7 @@ def build(
 def into(
     out: str, decides: Mapping[str, Any], inputs: Mapping[str, str], work: Callable[[], Mapping[str, Any]], force: bool = False
 ) -> dict[str, Any]:
-    """pool.json of the pool that `work` writes into `out`, done once for what decides it. Raises InputError if `out` is taken."""
+    """pool.json of the pool that `work` writes into `out`, once for what decides it. Raises InputError if `out` is taken."""
     done = step.named(
         "pool", out, lambda _: write.described(work()), schema=SCHEMA, config=decides, inputs=inputs, force=force
     )

@@ -34,7 +34,7 @@ class PoolColumns:
         return list(self._where)
 
     def classes(self, name: str) -> list[str] | None:
-        """Values of column `name` that occur, as text, in order of name, nulls left out; None if it has numbers, not classes."""
+        """Values of column `name` that occur, as text, by name, without nulls; None if it has numbers, not classes."""
         found: set[str] = set()
         for part in tables.files(store.join(self.uri, self._where[name])):
             # Dictionaries: of many million rows only the few different values become Python objects.

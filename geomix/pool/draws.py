@@ -26,7 +26,7 @@ class Columns(Protocol):
         """Names of strata and of the columns of the user's table that the pool keeps."""
 
     def classes(self, name: str) -> list[str] | None:
-        """Values of column `name` that occur, as text, in order of name, nulls left out; None if it has numbers, not classes."""
+        """Values of column `name` that occur, as text, by name, without nulls; None if it has numbers, not classes."""
 
 
 def definitions(compositions: Mapping[str, config.Composition], columns: Columns) -> dict[str, Definition]:

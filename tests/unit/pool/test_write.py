@@ -17,7 +17,7 @@ import pytest
 
 from geomix import ids, store, tables
 from geomix.errors import PoolError
-from geomix.pool import hashes, parts, sorting, write
+from geomix.pool import hashes, parts, sorting, strata, write
 from geomix.pool.rows import Rows, Source, block, coordinates_text, grid5
 from tests.unit.pool import makers
 
