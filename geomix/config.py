@@ -14,8 +14,8 @@ from geomix import ids
 from geomix.config_compositions import (
     Balanced,
     Cities,
-    Clustered,
     ClusterBalanced,
+    Clustered,
     Composition,
     Dose,
     Drawn,

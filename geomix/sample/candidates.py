@@ -85,7 +85,9 @@ class Candidates:
         mask = _holds(rows, expression, who, len(self))
         # Asked again with the rows in another order: slices share memory, so this copies nothing.
         size = max(len(self) // 7, 1)
-        turned = pa.concat_tables([rows.slice(start, size) for start in reversed(range(0, len(self), size))]) if len(self) else rows
+        turned = (
+            pa.concat_tables([rows.slice(start, size) for start in reversed(range(0, len(self), size))]) if len(self) else rows
+        )
         if (mask != _holds(turned, expression, who, len(self))).any():
             raise CompositionError(
                 f"{who}: `{expression}` holds for other rows each time it is asked",
@@ -190,7 +192,11 @@ def text(column: pd.Series[Any] | pa.ChunkedArray) -> tuple[I32, list[str]]:
     if isinstance(coded, pa.ChunkedArray):  # no chunk at all
         return np.empty(0, dtype=np.int32), []
     codes = np.asarray(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
-    values = coded.dictionary.to_pandas().tolist() if pa.types.is_temporal(coded.dictionary.type) else list(coded.dictionary.to_numpy(False))
+    values = (
+        coded.dictionary.to_pandas().tolist()
+        if pa.types.is_temporal(coded.dictionary.type)
+        else list(coded.dictionary.to_numpy(False))
+    )
     used = np.bincount(codes + 1, minlength=len(values) + 1)[1:] > 0
     used &= np.asarray([not pd.isna(value) for value in values], dtype=bool)
     names = [_text(value) for value, here in zip(values, used, strict=True) if here]

@@ -41,7 +41,9 @@ def drawn_ids(pool: Candidates, positions: Any) -> list[str]:
 def write(folder: Path, rows: pd.DataFrame) -> dict[str, str]:
     """Writes pool.parquet and strata.parquet of `rows`; the `pool` part of a draw."""
     strata = [c for c in ("continent", "landcover", "climate_zone") if c in rows]
-    pool = rows.drop(columns=strata).assign(place=rows["id"], time=pd.NaT, href=None, cloud=0.0, nodata=0.0, id64=ids.id64(rows["id"]))
+    pool = rows.drop(columns=strata).assign(
+        place=rows["id"], time=pd.NaT, href=None, cloud=0.0, nodata=0.0, id64=ids.id64(rows["id"])
+    )
     pool["time"] = pd.to_datetime(pool["time"], utc=True)
     ordered = pool.sort_values("id")
     tables.write_parquet(str(folder / "pool.parquet"), ordered, tables.POOL_SCHEMA)
