@@ -25,8 +25,8 @@ _LEAST = 32
 def spatially_balanced(pool: Candidates, ask: Ask, _: config.SpatiallyBalanced) -> Ordered:
     """Candidates that keep away from each other: every head of the list is spread over the pool's land.
 
-    Cost grows with n log n, hardly with the pool: of 10 million rows 50,000 in 4 s, 200,000 in 10 s and 700,000 in 23 s (two busy
-    cores).
+    Time grows a little slower than n: of 10 million rows 50,000 took 4 s, 200,000 took 10 s and 700,000 took 23 s
+    (two busy cores).
     """
     positions, distance = progressive(pool.lon, pool.lat, pool.numbers, ask.n)
     return plain(ask, positions, least_km_between_samples=round(distance / 1000, 3))
