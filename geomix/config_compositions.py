@@ -323,7 +323,9 @@ class Simplex(Drawn):
         if len(set(self.values)) != len(self.values):
             raise ValueError("`values:` names a region twice")
         if len(self.points) > 200:
-            raise ValueError(f"the design has {len(self.points)} compositions, more than 200: lower `degree:` or name fewer values")
+            raise ValueError(
+                f"the design has {len(self.points)} compositions, more than 200: lower `degree:` or name fewer values"
+            )
         return self
 
 
@@ -405,7 +407,11 @@ def check_names(compositions: Mapping[str, Any]) -> None:
             if part not in compositions:
                 raise ValueError(f"{where} is not one of {', '.join(compositions)}")
             other = compositions[part]
-            if not isinstance(other, Drawn) or other.several or isinstance(other, (Mix, Placebo)) and not isinstance(composition, Dose):
+            if (
+                not isinstance(other, Drawn)
+                or other.several
+                or (isinstance(other, (Mix, Placebo)) and not isinstance(composition, Dose))
+            ):
                 raise ValueError(f"{where} cannot be mixed; name a composition that draws ids once")
             if isinstance(composition, Placebo) and not other.labels:
                 raise ValueError(f"{where} reads no strata or features; a placebo of it would be the same draw")

@@ -155,5 +155,5 @@ def _suggest(key: str, path: Path, error: ValidationError) -> str:
     return f"; did you mean {close[0]!r}?" if close else "; remove it (see the study reference in README)"
 
 
-def _models() -> list[type[config.Strict]]:
-    return config.Strict.__subclasses__()
+def _models(of: type[config.Strict] = config.Strict) -> list[type[config.Strict]]:
+    return [model for direct in of.__subclasses__() for model in (direct, *_models(direct))]

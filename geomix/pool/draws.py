@@ -71,8 +71,16 @@ def _resolve(
         rest = {k: v for k, v in definition.items() if k not in ("each", "by", "value")}
         return [(name, {**rest, "by": by, "value": value}) for name, value in zip(names, chosen, strict=True)]
     if isinstance(composition, config.Dose):
-        parts = [(f"{label}_{percent:03d}", composition.at(percent)) for percent in composition.percent]
-        return [(name, (others[part] if isinstance(part, str) else part).model_dump(mode="json")) for name, part in parts]
+        found = []
+        for percent in composition.percent:
+            part = composition.at(percent)
+            one = (
+                part.model_dump(mode="json")
+                if isinstance(part, config.Mix)
+                else _resolve(part, others[part], others, strata)[0][1]
+            )
+            found.append((f"{label}_{percent:03d}", one))
+        return found
     if isinstance(composition, config.Simplex):
         _values(label, composition.by, composition.values, _known(label, composition.by, columns))
         return [_point(label, composition, point) for point in composition.points]

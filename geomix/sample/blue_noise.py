@@ -23,7 +23,11 @@ _LEAST = 32
 
 @register("spatially_balanced")
 def spatially_balanced(pool: Candidates, ask: Ask, _: config.SpatiallyBalanced) -> Ordered:
-    """Candidates that keep away from each other: every head of the list is spread over the pool's land."""
+    """Candidates that keep away from each other: every head of the list is spread over the pool's land.
+
+    Time grows a little slower than n: of 10 million rows 50,000 took 4 s, 200,000 took 10 s and 700,000 took 23 s
+    (two busy cores).
+    """
     positions, distance = progressive(pool.lon, pool.lat, pool.numbers, ask.n)
     return plain(ask, positions, least_km_between_samples=round(distance / 1000, 3))
 
@@ -80,8 +84,9 @@ def _clear(points: F64, taken: I64, block: I64, distance: int) -> npt.NDArray[np
 def _apart(points: F64, distance: int) -> npt.NDArray[np.bool_]:
     """Mask of the points that are taken when they come in turn, each if no taken one is nearer than `distance` metres."""
     taken, open_ = np.zeros(len(points), dtype=bool), np.ones(len(points), dtype=bool)
-    pairs = scipy.spatial.cKDTree(points).query_pairs(sphere.chord(distance + 1), output_type="ndarray") if len(points) else []
-    if len(pairs):
+    pairs = np.empty((0, 2), dtype=np.int64)
+    if len(points):
+        pairs = scipy.spatial.cKDTree(points).query_pairs(sphere.chord(distance + 1), output_type="ndarray")
         chords = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
         pairs = np.sort(pairs[np.round(sphere.metres(chords)) < distance], axis=1)
     while len(pairs):

@@ -26,17 +26,20 @@ def entropy(pool: Candidates, ask: Ask, how: config.Entropy) -> Ordered:
         mine &= restricted(pool, how.by, how.value, ask.who)
     rows = np.flatnonzero(mine)
     if not len(rows):
-        raise CompositionError(f"{ask.who}: no candidate of {how.value!r} has a value of {how.column!r}", remedy="measure it first")
+        raise CompositionError(
+            f"{ask.who}: no candidate of {how.value!r} has a value of {how.column!r}", remedy="measure it first"
+        )
     if how.mode == "top":
         head = order.smallest(-values[rows], ask.n)
         head = head[np.lexsort((pool.numbers[rows[head]], -values[rows[head]]))][: ask.n]
         return plain(ask, rows[head], without_value=len(pool) - len(rows), least=float(values[rows[head[: ask.budget]]].min()))
     reference = values[rows]
-    if how.mode == "matched":
-        assert how.by is not None and how.like is not None  # the schema says so
+    if how.by is not None and how.like is not None:  # mode matched, as the schema says
         reference = values[restricted(pool, how.by, how.like, ask.who) & np.isfinite(values)]
         if not len(reference):
-            raise CompositionError(f"{ask.who}: no candidate of {how.like!r} has a value of {how.column!r}", remedy="measure it first")
+            raise CompositionError(
+                f"{ask.who}: no candidate of {how.like!r} has a value of {how.column!r}", remedy="measure it first"
+            )
         rows = rows[(values[rows] >= reference.min()) & (values[rows] <= reference.max())]
     edges = features.quantile_bins(reference, how.bins)
     codes = np.full(len(pool), -1, dtype=np.int32)

@@ -70,7 +70,8 @@ def largest(how: config.Cities) -> pd.DataFrame:
     found = pd.DataFrame({"name": names.to_numpy(), "lon": at[:, 0], "lat": at[:, 1], "population": people})[known]
     # The order of the user's rows does not matter; a city listed twice is one.
     found = found.sort_values(["population", "name", "lon", "lat"], ascending=[False, True, True, True], ignore_index=True)
-    return found.drop_duplicates(["name", "lon", "lat"], ignore_index=True).head(how.top)
+    kept: pd.DataFrame = found.drop_duplicates(["name", "lon", "lat"], ignore_index=True)
+    return kept.head(how.top)
 
 
 def _turns(cities: pd.DataFrame, draw_seed: int) -> tuple[F64, F64, ids.U64]:

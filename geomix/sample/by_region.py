@@ -63,7 +63,7 @@ def where(pool: Candidates, ask: Ask, how: config.Where) -> Ordered:
 def onehot(pool: Candidates, ask: Ask, how: config.OneHot) -> Ordered:
     """Candidates of one region: stratum `by` has `value`."""
     by, value = _one(ask, how)
-    codes, names = _values(pool, ask, by, [value])
+    codes, _ = _values(pool, ask, by, [value])
     rows = np.flatnonzero(codes == 0)
     head = rows[order.by_number(pool.numbers[rows], n=ask.n)]
     return Ordered(head, np.full(len(head), value, dtype=object), {value: ask.budget})
@@ -132,7 +132,5 @@ def _one_each(ask: Ask, by: str, names: Sequence[str]) -> None:
 
 def _one(ask: Ask, how: config.OneHot | config.LeaveOneOut) -> tuple[str, str]:
     if how.by is None or how.value is None:
-        raise CompositionError(
-            f"{ask.who}: `each: {how.each}` stands for several compositions", wanted="`by:` with `value:`"
-        )
+        raise CompositionError(f"{ask.who}: `each: {how.each}` stands for several compositions", wanted="`by:` with `value:`")
     return how.by, how.value

@@ -85,7 +85,9 @@ class Candidates:
         mask = _holds(rows, expression, who, len(self))
         # Asked again with the rows in another order: slices share memory, so this copies nothing.
         size = max(len(self) // 7, 1)
-        turned = pa.concat_tables([rows.slice(start, size) for start in reversed(range(0, len(self), size))]) if len(self) else rows
+        turned = (
+            pa.concat_tables([rows.slice(start, size) for start in reversed(range(0, len(self), size))]) if len(self) else rows
+        )
         if (mask != _holds(turned, expression, who, len(self))).any():
             raise CompositionError(
                 f"{who}: `{expression}` holds for other rows each time it is asked",
@@ -156,6 +158,11 @@ def read(pool_uri: str, columns: Sequence[str] | None, draw_seed: int) -> Candid
             wanted = [c for c in schema.names if c in always or (c in known and (asked is None or c.casefold() in asked))]
             if whole is not None and wanted == ["id"]:
                 continue
+            if whole is not None and _same_rows(schemas[FILES[0]], schema):
+                table = _read(parts[name], [c for c in wanted if c != "id"])
+                if len(table) == len(whole):
+                    whole = _beside(whole, table)
+                    continue
             table = _by_id(_read(parts[name], wanted), f"{pool_uri}/{name}")
             whole = table if whole is None else _joined(whole, table, f"{pool_uri}: {name}")
     assert whole is not None
@@ -185,9 +192,13 @@ def text(column: pd.Series[Any] | pa.ChunkedArray) -> tuple[I32, list[str]]:
     if isinstance(coded, pa.ChunkedArray):  # no chunk at all
         return np.empty(0, dtype=np.int32), []
     codes = np.asarray(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
-    values = coded.dictionary.to_pandas().tolist() if pa.types.is_temporal(coded.dictionary.type) else list(coded.dictionary.to_numpy(False))
+    values = (
+        coded.dictionary.to_pandas().tolist()
+        if pa.types.is_temporal(coded.dictionary.type)
+        else list(coded.dictionary.to_numpy(False))
+    )
     used = np.bincount(codes + 1, minlength=len(values) + 1)[1:] > 0
-    used &= [not pd.isna(value) for value in values]
+    used &= np.asarray([not pd.isna(value) for value in values], dtype=bool)
     names = [_text(value) for value, here in zip(values, used, strict=True) if here]
     found = sorted(set(names))
     place = {name: n for n, name in enumerate(found)}
@@ -312,7 +323,17 @@ def _joined(whole: pa.Table, more: pa.Table, what: str) -> pa.Table:
             wanted=f"{len(whole):,} rows, one an id",
             remedy="remove this folder and run `geomix pool` again",
         )
+    return _beside(whole, more)
+
+
+def _beside(whole: pa.Table, more: pa.Table) -> pa.Table:
     for name in more.column_names:
         if name != "id":
             whole = whole.append_column(more.schema.field(name), more[name])
     return whole
+
+
+def _same_rows(pool: pa.Schema, other: pa.Schema) -> bool:
+    """Whether both files name the same pool hash: then their rows are in the same order, and ids need not be compared."""
+    one, two = ((s.metadata or {}).get(b"geomix.pool_hash") for s in (pool, other))
+    return one is not None and one == two

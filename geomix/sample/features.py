@@ -57,7 +57,8 @@ def _steps(column: F64, name: str, who: str) -> I32:
     low, high = np.partition(column, ends)[ends]
     if low == high:
         raise CompositionError(f"{who}: column {name!r} has one value, {low:g}", remedy="leave it out of `columns:`")
-    return np.floor((np.clip(column, low, high) - low) / (high - low) * STEPS + 0.5).astype(np.int32)
+    steps = np.floor((np.clip(column, low, high) - low) / (high - low) * STEPS + 0.5)
+    return np.asarray(steps, dtype=np.int32)
 
 
 def quantile_bins(values: F64, bins: int) -> F64:

@@ -90,7 +90,9 @@ def _coming(shares: F64, taken: I64, wet: list[int], n: int) -> list[int]:
 def dose(pool: Candidates, ask: Ask, how: config.Dose) -> Ordered:
     """A mixture with `percent` of the second composition, one percentage; 0 and 100 are the two themselves."""
     if len(how.percent) != 1:
-        raise CompositionError(f"{ask.who}: {len(how.percent)} percentages stand for several compositions", wanted="one percentage")
+        raise CompositionError(
+            f"{ask.who}: {len(how.percent)} percentages stand for several compositions", wanted="one percentage"
+        )
     part = how.at(how.percent[0])
     return draw(pool, ask, ask.parts[part] if isinstance(part, str) else part)
 

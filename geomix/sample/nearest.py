@@ -37,19 +37,12 @@ class Cells:
         steps = int(np.ceil(reach / CELL))
         if steps > 16 or not len(self.keys):
             return np.arange(self.rows, dtype=np.int64)
-        cube = np.zeros((_SIDE, _SIDE, _SIDE), dtype=bool)
-        cells = _cell(targets)
-        cube[cells[:, 0], cells[:, 1], cells[:, 2]] = True
-        at = np.argwhere(cube)
-        for axis in range(3):  # along one axis after the other: (2 steps + 1) cells each
-            grown = np.repeat(at, 2 * steps + 1, axis=0)
-            grown[:, axis] += np.tile(np.arange(-steps, steps + 1), len(at))
-            cube[:] = False
-            np.clip(grown, 0, _SIDE - 1, out=grown)
-            cube[grown[:, 0], grown[:, 1], grown[:, 2]] = True
-            at = np.argwhere(cube)
-        flat = cube.ravel()
-        return np.flatnonzero(flat[self.keys]).astype(np.int64)
+        at = np.unique(_key(_cell(targets)))
+        for stride in (1, _SIDE, _SIDE * _SIDE):  # along one axis after the other; cells at the cube's faces hold nothing
+            at = np.unique(at[:, None] + stride * np.arange(-steps, steps + 1, dtype=np.int32))
+        cube = np.zeros(_SIDE**3, dtype=bool)
+        cube[at[(at >= 0) & (at < _SIDE**3)]] = True
+        return np.flatnonzero(cube[self.keys]).astype(np.int64)
 
 
 def _cell(vectors: F64) -> npt.NDArray[np.int32]:
@@ -90,7 +83,9 @@ def nearest_unused(lon: F64, lat: F64, tie: npt.NDArray[np.uint64], to_lon: F64,
     return found, far
 
 
-_FIRST, _WIDER, _FARTHER = 8, 4, 8.0
+_FIRST = 8
+_GROUP = 16_384
+"""Targets that look again together."""
 _ENTRIES = 1 << 23
 """Most entries of lists that are looked up at once: it bounds memory where many targets crowd."""
 
@@ -111,24 +106,28 @@ class _Turn:
         count = len(self.targets)
         self.rows, self.whole = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self.begin, self.length, self.cursor = (np.zeros(count, dtype=np.int64) for _ in range(3))
-        self.width = np.full(count, _FIRST, dtype=np.int64)
-        self.reach = np.full(count, CELL)
-        holder = np.full(len(self.lon), count, dtype=np.int32)  # `count`: nobody
-        waiting, late = np.arange(count), count
+        # Target that each row keeps; `count`: none. It only ever falls, so a later target never gets the row.
+        self.holder = np.where(self.used, -1, count).astype(np.int32)
+        looked = np.zeros(count, dtype=np.int64)
+        waiting, late, size = np.arange(count), count, count
         while len(waiting):
-            # Long lists for few: the others, and all that come after them, wait for the next block.
-            fits = np.cumsum(self.width[waiting]) <= max(_ENTRIES, count * _FIRST)
-            fits[0] = True
-            if not fits.all():
-                late = min(late, int(waiting[np.argmin(fits)]))
-            waiting = waiting[waiting < late]
-            self._lists(waiting)
-            waiting = np.sort(self._propose(waiting, holder))
-            waiting = waiting[waiting < late]
+            # The earliest go first: what they keep is left out for those that come later. Who ran out looks farther.
+            some = waiting[:size]
+            some, rest = some[looked[some] == looked[some[0]]], waiting
+            width, reach = _FIRST << int(looked[some[0]]), CELL * 2 ** int(looked[some[0]])
+            if len(some) * width > max(_ENTRIES, count * _FIRST):
+                # They crowd: those after these, and all that come later, wait for the next block.
+                some = some[: max(_ENTRIES // width, 1)]
+                late = min(late, int(some[-1]) + 1)
+            self._look(some, min(reach, 2.0), width)
+            looked[some] += 1
+            rest = np.setdiff1d(rest, some, assume_unique=True)
+            waiting = np.sort(np.concatenate([rest, self._propose(some)]))
+            waiting, size = waiting[waiting < late], _GROUP
         at = self.begin[:late] + self.cursor[:late]
         return self.rows[at], self.whole[at].astype(np.float64)
 
-    def _propose(self, active: I64, holder: npt.NDArray[np.int32]) -> I64:
+    def _propose(self, active: I64) -> I64:
         """Proposals until all have a row or are out of their lists; the latter are returned."""
         out = []
         while len(active):
@@ -136,29 +135,21 @@ class _Turn:
             out.append(active[dry])
             active = active[~dry]
             rows = self.rows[self.begin[active] + self.cursor[active]]
-            before = holder[rows]
-            np.minimum.at(holder, rows, active.astype(np.int32))
-            after = holder[rows]
+            before = self.holder[rows]
+            np.minimum.at(self.holder, rows, active.astype(np.int32))
+            after = self.holder[rows]
             displaced = before[(before != after) & (before < len(self.targets))]
             active = np.concatenate([active[after != active], np.unique(displaced)])
             self.cursor[active] += 1
         return np.concatenate(out) if out else active
 
-    def _lists(self, waiting: I64) -> None:
-        """Looks up the lists of `waiting`, by reach and width, and puts them behind those that are there."""
-        kinds = np.stack([self.reach[waiting], self.width[waiting].astype(np.float64)])
-        for reach, width in np.unique(kinds, axis=1).T:
-            mine = waiting[(kinds[0] == reach) & (kinds[1] == width)]
-            self._look(mine, float(reach), int(width))
-
     def _look(self, mine: I64, reach: float, width: int) -> None:
+        """New lists of the targets `mine`, of up to `width` rows within `reach`, without rows that earlier ones keep."""
         near = self.cells.near(self.targets[mine], reach)
-        near = near[~self.used[near]]
-        complete = len(near) == len(self.lon) - np.count_nonzero(self.used)
-        horizon = np.inf if complete else np.floor(sphere.metres(np.asarray(reach)))
+        horizon = np.inf if len(near) == self.cells.rows else np.floor(sphere.metres(np.asarray(reach)))
+        near = near[self.holder[near] > mine[0]]
         k = min(width, len(near))
-        if k == 0:
-            self.reach[mine] *= _FARTHER
+        if k == 0:  # their lists stay empty
             return
         points = sphere.unit_vectors(self.lon[near], self.lat[near])
         tree = scipy.spatial.cKDTree(points, balanced_tree=False, compact_nodes=False)
@@ -171,10 +162,7 @@ class _Turn:
             rows[part] = np.take_along_axis(rows[part], order, axis=1)
         # An equally near row may lie beyond the last that was looked at, and any row beyond the horizon.
         last = whole[:, -1].astype(np.float64) if k < len(near) else np.full(len(mine), np.inf)
-        safe = (whole < np.minimum(last, horizon)[:, None]).sum(axis=1)
         self.begin[mine] = len(self.rows) + np.arange(len(mine)) * k
-        self.length[mine] = safe
+        self.length[mine] = (whole < np.minimum(last, horizon)[:, None]).sum(axis=1)
+        self.cursor[mine] = 0
         self.rows, self.whole = np.concatenate([self.rows, rows.ravel()]), np.concatenate([self.whole, whole.ravel()])
-        # For the next time, if there is one: what cut the list short?
-        self.width[mine] = np.where(last <= horizon, width * _WIDER, width)
-        self.reach[mine] = np.where(last <= horizon, reach, min(reach * _FARTHER, 2.0))

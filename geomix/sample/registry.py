@@ -91,9 +91,7 @@ def plain(ask: Ask, positions: I64, **notes: Any) -> Ordered:
     return Ordered(head, np.full(len(head), None, dtype=object), {"all": ask.budget}, notes)
 
 
-def by_groups(
-    pool: Candidates, ask: Ask, codes: I32, names: Sequence[str], shares: F64, what: str
-) -> Ordered:
+def by_groups(pool: Candidates, ask: Ask, codes: I32, names: Sequence[str], shares: F64, what: str) -> Ordered:
     """Candidates of groups in given shares, interleaved by the divisor rule so that budgets nest.
 
     `codes` [N]: group of each candidate (-1: none, counted in the notes); inside a group the smallest number goes first.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # loads scipy.spatial when it is first used
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]

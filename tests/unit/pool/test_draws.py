@@ -95,3 +95,59 @@ def test_labels_must_differ() -> None:
     each = {"strategy": "onehot", "each": "continent"}
     error = refused(one=each, one_africa={"strategy": "where", "expr": "lat > 0"})
     assert "'one_africa'" in error.seen
+
+
+def test_leave_one_out_expands_like_onehot() -> None:
+    found = definitions(out={"strategy": "leave_one_out", "each": "continent", "allocation": "equal"})
+    assert found["out_europe"] == {"strategy": "leave_one_out", "by": "continent", "value": "Europe", "allocation": "equal"}
+
+
+def test_doses_are_mixtures_and_their_ends_the_parents_themselves() -> None:
+    africa = {"strategy": "onehot", "by": "continent", "value": "Africa"}
+    found = definitions(africa=africa, d={"strategy": "dose", "of": ["uar", "africa"], "percent": [0, 25, 100]})
+    assert list(found) == ["uar", "africa", "d_000", "d_025", "d_100"]
+    assert found["d_000"] == found["uar"]
+    assert found["d_100"] == found["africa"] == africa
+    assert found["d_025"] == {"strategy": "mix", "of": {"uar": 75, "africa": 25}}
+
+
+def test_a_simplex_design_has_every_point_of_its_lattice() -> None:
+    design = {"strategy": "simplex", "by": "continent", "values": ["Africa", "Europe", "South America"], "degree": 2}
+    found = definitions(s=design)
+    assert [label for label in found if label != "uar"] == [
+        "s_africa100",
+        "s_africa50_europe50",
+        "s_africa50_south_america50",
+        "s_europe100",
+        "s_europe50_south_america50",
+        "s_south_america100",
+    ]
+    assert found["s_africa50_europe50"] == {
+        "strategy": "stratified",
+        "by": "continent",
+        "allocation": "weights",
+        "weights": {"Africa": 1, "Europe": 1},
+    }
+
+
+def test_values_that_the_pool_lacks_are_refused_everywhere() -> None:
+    for composition in (
+        {"strategy": "stratified", "by": "continent", "values": ["Asia"]},
+        {"strategy": "stratified", "by": "continent", "allocation": "weights", "weights": {"Asia": 1}},
+        {"strategy": "balanced", "values": ["Asia"]},
+        {"strategy": "leave_one_out", "by": "continent", "value": "Asia"},
+        {"strategy": "simplex", "by": "continent", "values": ["Africa", "Asia"]},
+        {"strategy": "entropy", "mode": "matched", "by": "continent", "value": "Africa", "like": "Asia"},
+    ):
+        assert "no place of the pool has continent 'Asia'" in refused(mine=composition).seen
+
+
+def test_only_compositions_that_draw_once_and_have_labels_are_parts() -> None:
+    each = {"strategy": "onehot", "each": "continent"}
+    for composition, words in (
+        ({"strategy": "dose", "of": ["uar", "each"]}, "cannot be mixed"),
+        ({"strategy": "placebo", "of": "uar"}, "reads no strata"),
+        ({"strategy": "placebo", "of": "absent"}, "is not one of"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            definitions(each=each, mine=composition)
