@@ -38,6 +38,8 @@ def cities(pool: Candidates, ask: Ask, how: config.Cities) -> Ordered:
     Every city has the same share: they take turns, in an order keyed by the draw seed. The k-th point about a city is
     keyed by (draw seed, city, k); each point takes the nearest candidate that no earlier one took.
     """
+    from geomix.sample import unused  # loads a compiler: only for those who need it
+
     lon, lat, numbers = _turns(largest(how), ask.draw_seed)
     count = min(ask.n, len(pool))
     turn, city = np.divmod(np.arange(count), max(len(lon), 1))
@@ -46,7 +48,7 @@ def cities(pool: Candidates, ask: Ask, how: config.Cities) -> Ordered:
         base = ids.splitmix64(numbers[city]) + np.uint64(2) * turn.astype(np.uint64)
         u1, u2 = (ids.unit_interval(ids.splitmix64(base + np.uint64(step))) for step in (0, 1))
     to_lon, to_lat = sphere.gaussian_offsets(lon[city], lat[city], how.sigma_km, u1, u2)
-    found, far = nearest.nearest_unused(pool.lon, pool.lat, pool.numbers, to_lon, to_lat)
+    found, far = unused.nearest_unused(pool.lon, pool.lat, pool.numbers, to_lon, to_lat)
     km = far[: ask.budget] / 1000
     note = {f"p{q}": round(float(np.percentile(km, q)), 1) for q in (50, 95, 100)} if len(km) else {}
     # A pool without rows near a city gives the nearest it has: these distances say how far that was.

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from geomix import config
 from geomix.errors import CompositionError, DataError
-from geomix.sample import by_feature, nearest, order, sphere, strategies
+from geomix.sample import by_feature, order, sphere, strategies, unused
 from geomix.sample.candidates import Candidates, of_frame
 from geomix.sample.strategies import Ask, draw
 from tests.unit.sample import pools
@@ -305,8 +305,7 @@ def test_cities_of_ones_own(tmp_path: Path) -> None:
     assert len(draw(of_frame(rows_of(500), 0), ask(40), how).positions) == 40
 
 
-def test_large_pools_are_searched_by_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Cells change the speed, never the answer: also over the dateline, at a pole and for far islands.
+def test_taking_turns_is_exact_over_the_dateline_at_a_pole_and_from_afar() -> None:
     random = np.random.default_rng(3)
     lon, lat = random.uniform(-180, 180, 20_000), np.degrees(np.arcsin(random.uniform(-1, 1, 20_000)))
     away = (lon > 30) & (lat > 0)
@@ -314,12 +313,13 @@ def test_large_pools_are_searched_by_cells(monkeypatch: pytest.MonkeyPatch) -> N
     to_lon = np.concatenate([random.normal(179.9, 0.5, 600), random.uniform(-180, 180, 50), [100.0] * 20])
     to_lat = np.concatenate([random.normal(5, 0.5, 600), np.full(50, 89.9), [45.0] * 20])
     tie = random.permutation(20_000).astype(np.uint64)
-    whole = nearest.nearest_unused(lon, lat, tie, to_lon, to_lat)
-    monkeypatch.setattr(nearest, "SMALL", 0)
-    monkeypatch.setattr(nearest, "_GROUP", 50)
-    cells = nearest.nearest_unused(lon, lat, tie, to_lon, to_lat)
-    assert whole[0].tolist() == cells[0].tolist()
-    assert whole[1].tolist() == cells[1].tolist()
+    found, far = unused.nearest_unused(lon, lat, tie, to_lon, to_lat)
+    points, free = sphere.unit_vectors(lon, lat), np.ones(20_000, dtype=bool)
+    for n, target in enumerate(sphere.unit_vectors(to_lon, to_lat)):
+        whole = np.where(free, np.round(sphere.metres(np.linalg.norm(points - target, axis=1))), np.inf)
+        best = min(np.flatnonzero(whole == whole.min()), key=lambda row: tie[row])
+        assert (found[n], far[n]) == (best, whole[best])
+        free[best] = False
 
 
 @few

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geomix.sample import nearest, sphere
+from geomix.sample import sphere, unused
 
 
 def metres_between(a: tuple[float, float], b: tuple[float, float]) -> float:
@@ -67,7 +67,7 @@ def test_nearest_unused_is_exact(seed: int, count: int, crowded: bool) -> None:
     if crowded:
         targets[:] = targets[0]
     tie = random.permutation(60).astype(np.uint64)
-    found, far = nearest.nearest_unused(points[:, 0], points[:, 1], tie, targets[:, 0], targets[:, 1])
+    found, far = unused.nearest_unused(points[:, 0], points[:, 1], tie, targets[:, 0], targets[:, 1])
     assert found.tolist() == nearest_by_hand(points, tie, targets)
     assert far[0] == pytest.approx(metres_between(tuple(targets[0]), tuple(points[found[0]])), abs=0.6)
 
@@ -75,7 +75,7 @@ def test_nearest_unused_is_exact(seed: int, count: int, crowded: bool) -> None:
 def test_a_tie_of_more_rows_than_are_looked_at_first() -> None:
     # Sixty rows at one place: the smallest ties go first, though the tree hands out any sixteen.
     tie = np.random.default_rng(0).permutation(60).astype(np.uint64)
-    found, far = nearest.nearest_unused(np.full(60, 5.0), np.full(60, 5.0), tie, np.full(60, 5.1), np.full(60, 5.0))
+    found, far = unused.nearest_unused(np.full(60, 5.0), np.full(60, 5.0), tie, np.full(60, 5.1), np.full(60, 5.0))
     assert tie[found].tolist() == list(range(60))
     assert len(set(far.tolist())) == 1
 
@@ -85,7 +85,7 @@ def test_a_crowd_larger_than_a_block_takes_the_nearest_rows() -> None:
     random = np.random.default_rng(5)
     lon, lat = random.uniform(-10, 10, 8000), random.uniform(-10, 10, 8000)
     count = 5000
-    found, far = nearest.nearest_unused(lon, lat, np.arange(8000, dtype=np.uint64), np.zeros(count), np.zeros(count))
+    found, far = unused.nearest_unused(lon, lat, np.arange(8000, dtype=np.uint64), np.zeros(count), np.zeros(count))
     assert len(set(found.tolist())) == count
     assert (np.diff(far) >= 0).all()
     all_metres = np.round(
