@@ -48,7 +48,7 @@ def draw(
 
         source, asked = absolute(pool), _compositions(composition or (), compositions)
         wanted = expand(asked, PoolColumns(source))
-        table = Table("composition", "seed", "drawn", "reserves", "excluded", "seconds", "manifest", title=f"pool {pool}")
+        table = Table("composition", "seed", "drawn", "reserves", "excluded", "seconds", title=f"pool {pool}")
         for done in alone.draw(
             source,
             wanted,
@@ -64,7 +64,7 @@ def draw(
         ):
             console.print(f"{done.label}, seed {done.seed}: {'there already' if done.skipped else f'{done.seconds:.1f} s'}")
             numbers = (done.seed, done.drawn, done.reserves, done.excluded)
-            table.add_row(done.label, *(f"{n:,}" for n in numbers), f"{done.seconds:.1f}", done.uri)
+            table.add_row(done.label, *(f"{n:,}" for n in numbers), f"{done.seconds:.1f}")
             print(done.uri)
         console.print(table)
         console.print("next: geomix sample stats MANIFEST ... describes and compares them")
@@ -116,4 +116,8 @@ def _compositions(given: Sequence[str], file: str | None) -> Mapping[str, config
         found = {**found, **more}
     if not found:
         raise StudyError("no composition is asked for", remedy="add -c 'uar={strategy: uniform}', or --compositions FILE")
+    try:
+        config.check_names(found)
+    except ValueError as error:
+        raise StudyError(str(error), remedy="name compositions that are given by the same command") from None
     return found

@@ -107,6 +107,7 @@ __all__ = [
     "Uniform",
     "Weights",
     "Where",
+    "check_names",
     "parts",
 ]
 

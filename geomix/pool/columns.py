@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geomix import store, tables
+from geomix.pool.build import described
 from geomix.pool.rows import text
 
 
@@ -21,11 +22,11 @@ class PoolColumns:
 
     @cached_property
     def _where(self) -> dict[str, str]:
-        described = store.read_json(store.join(self.uri, "pool.json"))
+        known = described(self.uri)
         return {
-            **dict.fromkeys(described["strata"], "strata.parquet"),
-            **dict.fromkeys(described.get("measured", ()), "measured.parquet"),
-            **dict.fromkeys(described["columns"], "pool.parquet"),
+            **dict.fromkeys(known["strata"], "strata.parquet"),
+            **dict.fromkeys(known.get("measured", ()), "measured.parquet"),
+            **dict.fromkeys(known["columns"], "pool.parquet"),
         }
 
     @property

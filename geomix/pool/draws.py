@@ -77,7 +77,7 @@ def _resolve(
             one = (
                 part.model_dump(mode="json")
                 if isinstance(part, config.Mix)
-                else _resolve(part, others[part], others, strata)[0][1]
+                else _resolve(part, others[part], others, columns)[0][1]
             )
             found.append((f"{label}_{percent:03d}", one))
         return found

@@ -45,7 +45,9 @@ def nearest_unused(lon: F64, lat: F64, tie: npt.NDArray[np.uint64], to_lon: F64,
     rows, free, slots = _slots(lon, lat, tie, grid)
     found = np.empty(len(targets), dtype=np.int64)
     far = np.empty(len(targets), dtype=np.float64)
-    _take(*slots, *rows, free, *grid, targets, np.radians(to_lat), np.asarray(to_lon, dtype=np.float64), found, far)
+    where = targets, np.radians(to_lat), np.asarray(to_lon, dtype=np.float64)
+    compiled: Any = _take
+    compiled(*slots, *rows, free, *grid, *where, found, far)
     return found, far
 
 
@@ -79,7 +81,7 @@ def _slots(lon: F64, lat: F64, tie: npt.NDArray[np.uint64], grid: _Grid) -> tupl
     return (x, y, z, tie[position], position), coarse, (start, free)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _cells(lon, lat, height, first, columns, coarse_first, coarse_columns, cell):  # type: ignore[no-untyped-def]
     for n in range(len(lon)):
         band = min(max(int((lat[n] + 90) / height), 0), len(columns) - 1)
@@ -87,14 +89,14 @@ def _cells(lon, lat, height, first, columns, coarse_first, coarse_columns, cell)
         cell[n] = first[band] + column
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _sort(cell, at, position):  # type: ignore[no-untyped-def]
     for n in range(len(cell)):
         position[at[cell[n]]] = n
         at[cell[n]] += 1
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _coarse(free, height, first, columns, coarse_first, coarse_columns, coarse):  # type: ignore[no-untyped-def]
     for band in range(len(columns)):
         above = band // _NESTED
@@ -103,7 +105,7 @@ def _coarse(free, height, first, columns, coarse_first, coarse_columns, coarse):
             coarse[coarse_first[above] + column // nested] += free[first[band] + column]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _take(  # type: ignore[no-untyped-def]
     start, free, x, y, z, tie, position, coarse, height, first, columns, coarse_first, coarse_columns,
     targets, target_lat, target_lon, found, far,
