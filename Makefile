@@ -5,18 +5,19 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 WORKDIR ?= work
 STUDY ?= pipelines/studies/debug.yaml
+JOBS ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: study test check bench compiled clean help
+.PHONY: study test check bench bench-pool planet compiled clean help
 
 help: ## List these commands.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 study: $(STAMP) ## Run the debug study end to end (6 to 7 minutes on two cores) and print where the report is.
 	$(VENV)/bin/geomix run $(STUDY) --workdir $(WORKDIR)
 
-test: $(STAMP) ## Run the test-suite.
-	$(VENV)/bin/python -m pytest
+test: $(STAMP) ## Run the test-suite, in JOBS processes.
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: $(STAMP) ## Lint, types, import contracts, the compiled pipeline.
 	$(VENV)/bin/ruff check .
@@ -27,6 +28,12 @@ check: $(STAMP) ## Lint, types, import contracts, the compiled pipeline.
 
 bench: $(STAMP) ## Measure speed: ratios against a named baseline in the same run.
 	$(VENV)/bin/python -m tests.bench
+
+bench-pool: $(STAMP) ## Measure sampling at the scale of the planet: strata of millions, draws of 700,000 of 10 million.
+	$(VENV)/bin/python -m tests.bench pool
+
+planet: $(STAMP) ## Build a 10 km land grid in object storage and draw every strategy from it.
+	.ci/planet $(VENV)/bin/geomix
 
 compiled: $(STAMP) ## Write the compiled pipeline that is kept and compared.
 	$(VENV)/bin/geomix compile --output pipelines/compiled/geomix.yaml
