@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -27,38 +27,31 @@ def tables(content: Mapping[str, Any]) -> list[Table]:
 
 
 def _overview(compositions: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table(
-        "how samples lie on the land",
-        ["composition", "samples", "cells", "effective cells", "effective samples", "nearest, km", "Clark-Evans", "to uniform"],
-    )
-    for c in compositions:
-        near, uniform = c["neighbours_m"], c["to_uniform"]
-        table.add_row(
-            c["label"],
-            f"{c['samples']:,}",
-            f"{c['coverage']['cells']:,} of {c['coverage']['of']:,}",
-            f"{c['effective']['cells']:,.0f}",
-            f"{c['effective']['samples']:,.0f}",
-            _km(near["median"]),
-            _plain(near["clark_evans"]),
-            f"{_plain(uniform['total_variation'])} (chance {_plain(uniform['expected_total_variation'])})",
-        )
-    table.caption = (
-        "cells: of 249,000 km2; effective samples: Kish, weighted to the covered land; nearest: median distance to\n"
-        "the nearest other sample; Clark-Evans: 1 random, below clustered; to uniform: total variation from the land, by cells"
-    )
+    # A composition a column, as in every table here: there are more measures than compositions to compare.
+    table = _table("how samples lie on the land", ["measure", *(c["label"] for c in compositions)])
+    measures: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+        ("samples", lambda c: f"{c['samples']:,}"),
+        ("cells of 249,000 km2, of the pool's", lambda c: f"{c['coverage']['cells']:,} of {c['coverage']['of']:,}"),
+        ("effective cells", lambda c: f"{c['effective']['cells']:,.0f}"),
+        ("effective samples (Kish)", lambda c: f"{c['effective']['samples']:,.0f}"),
+        ("median to the nearest, km", lambda c: _km(c["neighbours_m"]["median"])),
+        ("Clark-Evans (1: random)", lambda c: _plain(c["neighbours_m"]["clark_evans"])),
+        ("total variation from the land", lambda c: _plain(c["to_uniform"]["total_variation"])),
+        ("the same by chance alone", lambda c: _plain(c["to_uniform"]["expected_total_variation"])),
+    ]
+    for name, told in measures:
+        table.add_row(name, *(told(c) for c in compositions))
+    table.caption = "Kish: samples weighted to the covered land; Clark-Evans: below 1 clustered, above 1 regular"
     return table
 
 
 def _strata(content: Mapping[str, Any]) -> Table:
-    compositions = content["compositions"]
-    names = list(dict.fromkeys(s for c in compositions for s in c["strata"]))
-    table = _table("entropy over strata, nats (share of the most possible)", ["composition", *names])
-    for hash_, pool in content["pools"].items():
-        entropies = [f"{pool['strata'][s]['entropy']:.3f}" if s in pool["strata"] else "-" for s in names]
-        table.add_row(f"all of pool {pool['name']} ({hash_[:8]})", *entropies)
-    for c in compositions:
-        table.add_row(c["label"], *(_entropy(c["strata"].get(s)) for s in names))
+    compositions, pools = content["compositions"], content["pools"]
+    columns = [*(f"pool {p['name']}" for p in pools.values()), *(c["label"] for c in compositions)]
+    table = _table("entropy over strata, nats (share of the most possible)", ["stratum", *columns])
+    for name in dict.fromkeys(s for c in compositions for s in c["strata"]):
+        whole = [f"{p['strata'][name]['entropy']:.3f}" if name in p["strata"] else "-" for p in pools.values()]
+        table.add_row(name, *whole, *(_entropy(c["strata"].get(name)) for c in compositions))
     return table
 
 
