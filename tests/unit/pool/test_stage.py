@@ -155,7 +155,7 @@ def test_rasters_cities_and_bands_of_ones_own_are_strata(tmp_path: Path, place: 
     assert [d["composition"] for d in found] == ["h_east", "h_west"]
     uri = found[0]["pool"]["uri"]
     described = store.read_json(f"{uri}/pool.json")
-    assert described["at_sea"] == 1
+    assert described["counts"]["country"]["none"] == 1
     assert described["counts"]["half"] == {"east": 3, "west": 2, "none": 0}
     assert described["counts"]["number"] == {"1": 2, "none": 3}
     assert described["counts"]["metropolis_km"] == {"known": 5, "none": 0}
