@@ -62,7 +62,7 @@ class ImageBatch(Batch):
     """Chips in physical units; nothing is normalised here. H rows from north to south, W columns from west to east."""
 
     x_BCHW: Tensor
-    """float32; reflectance 0-1 (or the unit that the chip store states), bands in the store's order; finite everywhere."""
+    """float32; reflectance 0-1 (or another unit that the chip store states), bands in its order; any number where not valid."""
     valid_BHW: Tensor
     """bool; False = no data in any band."""
     lonlat_B2: Tensor

@@ -58,20 +58,23 @@ def harmonics(lonlat_B2: Tensor, degrees: int, kind: Kind) -> Tensor:
 def _recurrence(degrees: int, device: torch.device) -> tuple[tuple[Tensor, Tensor], ...]:
     """Coefficients (a, b) of each degree, over its orders 0 .. degree-1."""
     pairs = []
-    for degree in range(degrees):
-        m = torch.arange(degree, dtype=torch.float64)
-        a = torch.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))
-        # max: at degree 1 there is no degree before the last; its coefficient is 0.
-        b = torch.sqrt(((degree - 1) ** 2 - m**2) / max(4 * (degree - 1) ** 2 - 1, 1))
-        pairs.append((a.to(device), b.to(device)))
+    # Kept for later calls: a tensor made in inference mode could not be used in training.
+    with torch.inference_mode(False):
+        for degree in range(degrees):
+            m = torch.arange(degree, dtype=torch.float64)
+            a = torch.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))
+            # max: at degree 1 there is no degree before the last; its coefficient is 0.
+            b = torch.sqrt(((degree - 1) ** 2 - m**2) / max(4 * (degree - 1) ** 2 - 1, 1))
+            pairs.append((a.to(device), b.to(device)))
     return tuple(pairs)
 
 
 @lru_cache(maxsize=16)
 def _factors(degrees: int, kind: Kind, device: torch.device) -> Tensor:
     """What cos(m phi) and sin(m phi) are multiplied with, for m = 0 .. degrees-1."""
-    factor = torch.full((degrees,), math.sqrt(2.0), dtype=torch.float64)
-    factor[0] = math.pi if kind == "analytic" else 1.0
-    if kind == "closed_form":
-        factor[1::2] *= -1
-    return factor.to(device)
+    with torch.inference_mode(False):
+        factor = torch.full((degrees,), math.sqrt(2.0), dtype=torch.float64)
+        factor[0] = math.pi if kind == "analytic" else 1.0
+        if kind == "closed_form":
+            factor[1::2] *= -1
+        return factor.to(device)

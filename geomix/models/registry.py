@@ -120,8 +120,12 @@ def load_weights(uri: str) -> Model:
     """
     found = tensor_file.read(uri)
     if "geomix" in found.metadata:
-        described = json.loads(found.metadata["geomix"])
-        return from_tensors(described["model"], described["config"], found.tensors, uri)
+        try:
+            described = json.loads(found.metadata["geomix"])
+            name, config = str(described["model"]), dict(described["config"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{uri}: its description of the model is damaged ({error})") from None
+        return from_tensors(name, config, found.tensors, uri)
     name, config, tensors = published.recognise(found.tensors, uri)
     return from_tensors(name, config, tensors, uri, published.NO_NORMALISATION[name])
 

@@ -153,8 +153,8 @@ def reconstruction_terms(pred_BCLQ: Tensor, patch_BLCQ: Tensor, valid_BLQ: Tenso
     With norm_pix_loss targets are normalised by the mean and unbiased variance of all bands of their place, (var + 1e-6)^0.5.
     Pixels without data count nowhere; a token without any valid pixel is no target.
     """
-    target_BLCQ, valid_BL1Q = patch_BLCQ.to(torch.promote_types(patch_BLCQ.dtype, torch.float32)), valid_BLQ[:, :, None]
-    known_BL1Q = valid_BL1Q.to(target_BLCQ.dtype)
+    target_BLCQ = patch_BLCQ.to(torch.promote_types(patch_BLCQ.dtype, torch.float32))
+    known_BL1Q = valid_BLQ[:, :, None].to(target_BLCQ.dtype)
     if c.norm_pix_loss:
         n = known_BL1Q.sum(dim=(2, 3), keepdim=True) * c.in_chans
         mean = (target_BLCQ * known_BL1Q).sum(dim=(2, 3), keepdim=True) / n.clamp(min=1)
@@ -164,8 +164,7 @@ def reconstruction_terms(pred_BCLQ: Tensor, patch_BLCQ: Tensor, valid_BLQ: Tenso
     if c.loss_order == "bands":
         written = [band for group in c.channel_groups for band in group]
         pred_BLCQ = pred_BLCQ[:, :, [written.index(band) for band in range(c.in_chans)]]
-    square_BLCQ = torch.where(valid_BL1Q, pred_BLCQ - target_BLCQ, 0.0).square()
-    error_BLC = square_BLCQ.sum(dim=3) / known_BL1Q.sum(dim=3).clamp(min=1)
+    error_BLC = ((pred_BLCQ - target_BLCQ) * known_BL1Q).square().sum(dim=3) / known_BL1Q.sum(dim=3).clamp(min=1)
     error_BGL = torch.stack([error_BLC[:, :, list(group)].mean(dim=2) for group in c.channel_groups], dim=1)
     counted_BGL = hidden_BGL & valid_BLQ.any(dim=2)[:, None]
     return {"pixels": Term(torch.where(counted_BGL, error_BGL, 0.0).sum(), counted_BGL.sum().to(error_BGL.dtype), 1.0)}
