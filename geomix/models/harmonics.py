@@ -3,7 +3,7 @@
 Letters: B places, L degrees 0 .. L-1, so L * L features; column l * l + l + m has degree l and order m, -l <= m <= l.
 
 The associated Legendre functions come from the recurrence over the degree of fully normalised functions (Holmes and
-Featherstone 2002, equations 11 and 13), for all orders at once: stable far beyond L = 40, with 3 L tensor operations.
+Featherstone 2002, equations 11 to 13), for all orders at once: stable far beyond L = 40, with 3 L tensor operations.
 A formula with factorials and powers loses all digits near L = 40.
 """
 

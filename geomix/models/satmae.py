@@ -145,7 +145,7 @@ class SatMAE(Trunk, Model[ImageBatch, ImageBatch]):
 
 
 def reconstruction_terms(pred_BCLQ: Tensor, patch_BLCQ: Tensor, valid_BLQ: Tensor, hidden_BGL: Tensor, c: Config) -> LossSums:
-    """Mean squared error of the hidden tokens, each counted once whatever its group's size (section 3.2).
+    """Mean squared error of the hidden tokens, each counted once whatever its group's size.
 
     `pred_BCLQ` has its bands in the order of the groups. With loss_order "bands" (our default) every prediction is compared
     with its own band. The published loss, "reference", compares them with the bands in natural order and applies each

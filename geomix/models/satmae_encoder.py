@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from geomix import ids
+from geomix.models.satmae import SatMAE
 from geomix.models.satmae_tokens import EPS, Config, Trunk
 
 Pooling: TypeAlias = Literal["mean", "cls"]
@@ -23,6 +25,22 @@ class SatMAEEncoder(Trunk):
         self.channel_cls_embed = nn.Parameter(torch.zeros(1, 1, config.channel_embed))
         self.fc_norm = nn.LayerNorm(config.embed_dim, eps=EPS)
         self.head = nn.Linear(config.embed_dim, classes)
+
+    @classmethod
+    def of(cls, pretrained: SatMAE, classes: int, seed: int) -> SatMAEEncoder:
+        """The encoder of `pretrained` under a new head: weights normal(0, 0.02) from `seed`, bias 0; `fc_norm` starts plain.
+
+        The class token has no place yet, as in the autoencoder: before training, features by cls are its `encode`.
+        """
+        with torch.random.fork_rng(devices=[]):  # what torch draws by itself is replaced, and its generator left as it was
+            model = cls(pretrained.config, classes)
+        state = pretrained.state_dict()
+        model.load_state_dict({k: v for k, v in state.items() if k in model.state_dict()}, strict=False)
+        generator = torch.Generator().manual_seed(ids.derive_seed("head", cls.__name__, classes, seed))
+        with torch.no_grad():
+            nn.init.normal_(model.head.weight, std=0.02, generator=generator)
+            nn.init.zeros_(model.head.bias)
+        return model
 
     def features(self, patch_BLCQ: Tensor, pooling: Pooling) -> Tensor:
         """[B, D]: the mean of the patch tokens (the class token apart), then `fc_norm`; or `norm`, then the class token."""

@@ -156,7 +156,7 @@ def test_a_damaged_description(tmp_path: Path) -> None:
     for number, text in enumerate(("{", "[]", '{"model": "presto"}', '{"model": "vit", "config": {}}')):
         file = tmp_path / f"{number}.safetensors"
         safetensors.torch.save_file({"a": torch.zeros(1)}, file, metadata={"geomix": text})
-        with pytest.raises(DataError, match="damaged|unknown model 'vit'"):
+        with pytest.raises(DataError, match=r"damaged|unknown model 'vit'"):
             registry.load_weights(str(file))
 
 

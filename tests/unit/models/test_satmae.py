@@ -14,6 +14,7 @@ from geomix.errors import DataError
 from geomix.models import losses, registry, satmae
 from geomix.models.image_tokens import patchify
 from geomix.models.satmae import SatMAE
+from geomix.models.satmae_encoder import SatMAEEncoder
 from geomix.models.satmae_tokens import Config
 from tests.unit.models.made import chips, take
 
@@ -161,6 +162,20 @@ def test_both_poolings() -> None:
     assert not torch.allclose(mean, cls, atol=1e-2)
     moved = replace(batch, lonlat_B2=batch.lonlat_B2.flip(0))
     assert torch.equal(small().encode(moved, location=False), mean)
+
+
+def test_fine_tuning_starts_from_the_pretrained_encoder() -> None:
+    pretrained, batch = small(pooling="cls"), chips(6)
+    generator = torch.get_rng_state()
+    model = SatMAEEncoder.of(pretrained, classes=3, seed=1)
+    assert torch.equal(torch.get_rng_state(), generator), "the process-wide generator was used"
+    patches = patchify(model.normalise(batch.x_BCHW, batch.valid_BHW), 8)
+    torch.testing.assert_close(model.features(patches, "cls"), pretrained.encode(batch))
+    assert torch.equal(model.head.weight, SatMAEEncoder.of(pretrained, 3, 1).head.weight)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    torch.nn.functional.cross_entropy(model(patches, "mean"), labels).backward()
+    assert {n for n, p in model.named_parameters() if p.grad is None} == {"norm.weight", "norm.bias"}
+    assert model.pos_embed.grad.abs().max() > 0, "tables are trained"
 
 
 def test_published_names_and_sizes_are_recognised(shared_reference: Path, tmp_path: Path) -> None:
