@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,28 @@ from torch import Tensor
 
 from geomix.series import Series
 
+UNKNOWN_TIME = torch.iinfo(torch.int64).min
+"""What `ImageBatch.time_B` holds where a sample has no time."""
+
 
 @dataclass(frozen=True)
-class SeriesBatch:
+class Batch:
+    """What all batches share: ids of the samples, and moving to a device."""
+
+    id_B: Sequence[str]
+    """Sample ids: keys of masks, dropout and augmentation."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The batch with its tensors on `device`."""
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "id_B"}
+        return replace(self, **moved)
+
+    def __len__(self) -> int:
+        return len(self.id_B)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesBatch(Batch):
     """Pixel time series in physical units (`tables.SERIES_UNITS`); nothing is normalised here."""
 
     x_BTC: Tensor
@@ -27,16 +47,28 @@ class SeriesBatch:
     """int64; Dynamic World class 0-8, 9 = missing."""
     lonlat_B2: Tensor
     """float32; degrees, WGS84, longitude first."""
-    id_B: Sequence[str]
-    """Sample ids: keys of masks and dropout."""
 
-    def to(self, device: torch.device | str) -> SeriesBatch:
-        """The batch with its tensors on `device`."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "id_B"}
-        return replace(self, **moved)
 
-    def __len__(self) -> int:
-        return len(self.id_B)
+@dataclass(frozen=True, kw_only=True)
+class PlaceBatch(Batch):
+    """Places alone: what SatCLIP's location encoder reads."""
+
+    lonlat_B2: Tensor
+    """float32 (or float64); degrees, WGS84, longitude first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBatch(Batch):
+    """Chips in physical units; nothing is normalised here. H rows from north to south, W columns from west to east."""
+
+    x_BCHW: Tensor
+    """float32; reflectance 0-1 (or another unit that the chip store states), bands in its order; any number where not valid."""
+    valid_BHW: Tensor
+    """bool; False = no data in any band."""
+    lonlat_B2: Tensor
+    """float32; degrees, WGS84, longitude first, of the chip's centre."""
+    time_B: Tensor
+    """int64; seconds since 1970-01-01 UTC, `UNKNOWN_TIME` where there is none."""
 
 
 def series_batch(

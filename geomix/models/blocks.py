@@ -65,11 +65,11 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block (attention, then MLP), no layer scale, no dropout."""
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
+    def __init__(self, width: int, heads: int, mlp_ratio: float, eps: float = NORM_EPS) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=NORM_EPS)
+        self.norm1 = nn.LayerNorm(width, eps=eps)
         self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
+        self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def forward(self, tok_BLD: Tensor, key_BL: Tensor | None = None) -> Tensor:
@@ -91,6 +91,18 @@ class Table(nn.Module):
     def forward(self, index: Tensor) -> Tensor:
         """Rows at `index` (int64, any shape)."""
         return self.weight[index]
+
+
+def xavier(model: nn.Module, generator: torch.Generator) -> None:
+    """Draws linear layers (Xavier uniform, bias 0; a convolution as the linear layer it is) and embeddings (normal)."""
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                nn.init.xavier_uniform_(module.weight.flatten(1), generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, generator=generator)
 
 
 def month_table(width: int) -> Tensor:

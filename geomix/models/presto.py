@@ -9,7 +9,8 @@ stands in `presto_tokens`), K tokens kept of a sample, D encoder width, M decode
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,9 +21,11 @@ from geomix import tables
 from geomix.errors import DataError
 from geomix.models import masking
 from geomix.models.batch import SeriesBatch
-from geomix.models.blocks import NORM_EPS, Block, Table, month_table, position_table
+from geomix.models.blocks import NORM_EPS, Block, Table, month_table, position_table, xavier
 from geomix.models.losses import LossSums, Term
 from geomix.models.presto_tokens import CLASSES, GROUPS, LANDCOVER, LOCATION, TERRAIN, Normalise, by_token, layout
+from geomix.models.protocol import Gather, Model, alone
+from geomix.models.settings import plain, settings
 
 POSITION_BASE = 1000.0  # the published tables use 1000 where the transformer paper uses 10000
 
@@ -41,6 +44,15 @@ class Config:
     decoder_depth: int = 2
     decoder_num_heads: int = 8
     max_sequence_length: int = 24
+
+    def check(self) -> None:
+        """Raises DataError for settings that cannot be built."""
+        for width, heads in (
+            (self.encoder_embedding_size, self.encoder_num_heads),
+            (self.decoder_embedding_size, self.decoder_num_heads),
+        ):
+            if min(width, heads) < 1 or width % heads or width % 16:
+                raise DataError(f"model presto: width {width} with {heads} heads", wanted="a multiple of 16 and of the heads")
 
 
 @dataclass(frozen=True)
@@ -153,17 +165,25 @@ class Decoder(nn.Module):
         return torch.cat([month, channel.expand(B, -1, -1), position.expand(B, -1, -1)], dim=2)
 
 
-class Presto(nn.Module):
-    """The model. `forward` is `loss_sums`, so that a distributed wrapper sees the training step."""
+class Presto(Model[SeriesBatch, SeriesBatch]):
+    """The model."""
 
     name = "presto"
+    trains_on = SeriesBatch
+    encodes = SeriesBatch
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        config.check()
         self.config = config
         self.normalise = Normalise()
         self.encoder = Encoder(config)
         self.decoder = Decoder(config, self.encoder.channel_embed)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Presto:
+        """See `Model`; the settings are those of `Config`."""
+        return cls(settings(cls.name, Config, config))
 
     @property
     def embed_dim(self) -> int:
@@ -171,8 +191,13 @@ class Presto(nn.Module):
         return self.config.encoder_embedding_size
 
     def config_dict(self) -> dict[str, Any]:
-        """Arguments of `registry.build` that give a model of this shape."""
-        return asdict(self.config)
+        """See `Model`."""
+        return plain(self.config)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Xavier uniform; embeddings normal(0, 1), beside sine tables of the same size; mask token normal(0, 0.02)."""
+        xavier(self, generator)
+        nn.init.normal_(self.decoder.mask_token, std=0.02, generator=generator)
 
     def encode(self, batch: SeriesBatch, location: bool = True) -> Tensor:
         """float32 [B, D]: mean over the tokens of what was measured, then the layer norm.
@@ -201,7 +226,7 @@ class Presto(nn.Module):
         out: tuple[Tensor, Tensor] = self.decoder(self.encoder.norm(encoded.tok_BKD), hidden_BL, month_BT)
         return out
 
-    def loss_sums(self, batch: SeriesBatch, seed: int, step: int) -> LossSums:
+    def loss_sums(self, batch: SeriesBatch, seed: int, step: int, gather: Gather = alone) -> LossSums:
         """The training loss of `batch` in step `step`: see `reconstruction_terms`. Masks depend on (seed, step, id).
 
         Raises DataError for a series of a wrong shape.
@@ -222,8 +247,6 @@ class Presto(nn.Module):
         return reconstruction_terms(
             eo, x_BTV, masked_BTV & valid_BTV, logits, batch.landcover_BT, masked_landcover_BT & known_BT
         )
-
-    forward = loss_sums
 
     @staticmethod
     def _by_band(timed_BTG: Tensor, terrain_B: Tensor) -> Tensor:

@@ -1,95 +1,90 @@
-"""Build, save and load models: weights as safetensors, shapes as config.json; nothing is ever unpickled."""
+"""Find, build, save and load models: weights as safetensors, shapes as config.json; nothing is ever unpickled."""
 
 from __future__ import annotations
 
-import dataclasses
+import importlib.metadata
+import inspect
 import json
-import math
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from geomix import ids, store
 from geomix.errors import DataError
-from geomix.models import presto
-from geomix.models.batch import SeriesBatch
-from geomix.models.losses import LossSums
+from geomix.models import protocol, published, tensor_file
+from geomix.models.presto import Presto
+from geomix.models.satclip import SatCLIP
+from geomix.models.satmae import SatMAE
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+ENTRY_POINTS = "geomix.models"
+"""Group of entry points under which packages offer models of their own (see `protocol`)."""
+
+Model: TypeAlias = protocol.Model[Any, Any]
+
+_OWN: Mapping[str, type[Model]] = {c.name: c for c in (Presto, SatCLIP, SatMAE)}
 
 
-@runtime_checkable
-class Encoder(Protocol):
-    """What every model offers beside being a torch module."""
-
-    name: str
-
-    @property
-    def embed_dim(self) -> int:
-        """Width of an embedding."""
-
-    def config_dict(self) -> dict[str, Any]:
-        """Arguments of `build` that give a model of this shape."""
-
-    def encode(self, batch: SeriesBatch, location: bool = True) -> Tensor:
-        """float32 [B, embed_dim]."""
-
-    def loss_sums(self, batch: SeriesBatch, seed: int, step: int) -> LossSums:
-        """Terms of the training loss as sums and counts."""
+def names() -> list[str]:
+    """Names of all models: ours, and those that installed packages offer. Raises DataError where two share a name."""
+    offered = [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    twice = sorted({n for n in offered if n in _OWN or offered.count(n) > 1})
+    if twice:
+        raise DataError(f"two models are called {twice[0]!r}", remedy=f"rename one in the entry points {ENTRY_POINTS!r}")
+    return sorted([*_OWN, *offered])
 
 
-Model: TypeAlias = presto.Presto
-"""The models there are: every one is an `nn.Module` and an `Encoder`."""
+def model_class(name: str) -> type[Model]:
+    """The class of the model called `name`. Raises DataError if there is none, or it is not a whole model."""
+    known = names()
+    if name not in known:
+        raise DataError(
+            f"unknown model {name!r}",
+            wanted=f"one of {', '.join(known)}",
+            remedy=f"is the package installed that offers it under the entry points {ENTRY_POINTS!r}?",
+        )
+    return _OWN[name] if name in _OWN else _offered(name)
+
+
+def _offered(name: str) -> type[Model]:
+    (point,) = importlib.metadata.entry_points(group=ENTRY_POINTS, name=name)
+    where = f"model {name}: {point.value}"
+    try:
+        found = point.load()
+    except Exception as error:  # a user's module may raise anything when it is imported
+        raise DataError(f"{where} cannot be imported ({type(error).__name__}: {error})") from error
+    if not (isinstance(found, type) and issubclass(found, protocol.Model)):
+        raise DataError(f"{where} is no model", wanted="a subclass of geomix.models.protocol.Model")
+    lacking = sorted(found.__abstractmethods__) if inspect.isabstract(found) else []
+    lacking += [a for a in ("name", "trains_on", "encodes") if not hasattr(found, a)]
+    if lacking:
+        raise DataError(f"{where} lacks {', '.join(lacking)}", wanted="all that geomix.models.protocol.Model asks for")
+    if found.name != name:
+        raise DataError(f"{where} calls itself {found.name!r}", wanted=f"name = {name!r}, as its entry point")
+    return found
 
 
 def build(name: str, config: Mapping[str, Any], seed: int) -> Model:
     """A new model; its random weights depend on (name, config, seed) alone. Raises DataError.
 
-    Linear layers: Xavier uniform, bias 0. Embedding tables: normal(0, 1), beside sine tables of the same size.
-    Mask token: normal(0, 0.02), as in masked autoencoders (He et al. 2022).
+    How they are drawn is the model's own affair (`initialise`).
     """
-    model = _shape(name, config)
-    generator = torch.Generator().manual_seed(ids.derive_seed("init", name, seed))
+    cls = model_class(name)
+    drawn_from = ids.derive_seed("init", name, seed)
+    model = _shape(cls, cls.resolve(config), drawn_from)
     with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight, generator=generator)
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, generator=generator)
-        nn.init.normal_(model.decoder.mask_token, std=0.02, generator=generator)
+        model.initialise(torch.Generator().manual_seed(drawn_from))
     return model
 
 
-def _shape(name: str, config: Mapping[str, Any]) -> Model:
-    if name != "presto":
-        raise DataError(f"unknown model {name!r}", wanted="presto")
-    fields = {f.name: f for f in dataclasses.fields(presto.Config)}
-    unknown = sorted(set(config) - set(fields))
-    if unknown:
-        raise DataError(f"model {name}: unknown setting {unknown[0]!r}", wanted=f"one of {', '.join(fields)}")
-    # Whole numbers come back from JSON through KFP as 1.0.
-    values = {key: float(v) if "ratio" in key else int(v) for key, v in config.items()}
-    c = presto.Config(**values)  # type: ignore[arg-type]
-    _possible(c)
-    # torch's own initialisation, drawn from the process-wide generator, is replaced by `build` or a checkpoint.
+def _shape(cls: type[Model], config: Mapping[str, Any], seed: int = 0) -> Model:
+    # torch draws its own initialisation from the process-wide generator, which is left as it was.
     with torch.random.fork_rng(devices=[]):
-        return presto.Presto(c)
-
-
-def _possible(c: presto.Config) -> None:
-    for width, heads in (
-        (c.encoder_embedding_size, c.encoder_num_heads),
-        (c.decoder_embedding_size, c.decoder_num_heads),
-    ):
-        if min(width, heads) < 1 or width % heads or width % 16:
-            raise DataError(f"model presto: width {width} with {heads} heads", wanted="a multiple of 16 and of the heads")
+        torch.default_generator.manual_seed(seed)
+        return cls.from_config(config)
 
 
 def save(model: Model, folder_uri: str, extra: Mapping[str, Any]) -> None:
@@ -114,81 +109,31 @@ def load(folder_uri: str) -> Model:
         raise DataError(f"{uri}: no such file", wanted="a folder that geomix saved a model in") from None
     if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
         raise DataError(f"{uri}: no model description", remedy="was it written by another program?")
-    model = _shape(str(content.get("model")), content["config"])
-    tensors, _ = _read(store.join(folder_uri, WEIGHTS))
-    _fill(model, tensors, folder_uri, optional=())
-    return model
+    found = tensor_file.read(store.join(folder_uri, WEIGHTS))
+    return from_tensors(str(content.get("model")), content["config"], found.tensors, folder_uri)
 
 
 def load_weights(uri: str) -> Model:
-    """The model in a published Presto checkpoint (safetensors, original names), or in one that `save` wrote.
+    """The model in a published checkpoint (safetensors, original names: see `published`), or in one that `save` wrote.
 
-    Sizes are read off the tensors; what they do not show (the number of heads) is the published one, or in our own files
-    stands in the file's metadata. Raises DataError for pickles, damaged files and other models.
+    Raises DataError for pickles, damaged files and other models.
     """
-    tensors, metadata = _read(uri)
-    if "geomix" in metadata:
-        described = json.loads(metadata["geomix"])
-        model = _shape(described["model"], described["config"])
-    else:
-        model = _shape("presto", dataclasses.asdict(_published_sizes(tensors, uri)))
-    _fill(model, tensors, uri, optional=("normalise.add_by", "normalise.divide_by"))
+    found = tensor_file.read(uri)
+    if "geomix" in found.metadata:
+        try:
+            described = json.loads(found.metadata["geomix"])
+            name, config = str(described["model"]), dict(described["config"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{uri}: its description of the model is damaged ({error})") from None
+        return from_tensors(name, config, found.tensors, uri)
+    name, config, tensors = published.recognise(found.tensors, uri)
+    return from_tensors(name, config, tensors, uri, published.NO_NORMALISATION[name])
+
+
+def from_tensors(
+    name: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], uri: str, optional: tuple[str, ...] = ()
+) -> Model:
+    """A model of the given shape and weights; tensors in `optional` may be absent. `uri` is for messages. Raises DataError."""
+    model = _shape(model_class(name), config)
+    tensor_file.fill(model, tensors, uri, f"a {model.name} of {model.config_dict()}", optional)
     return model
-
-
-def _read(uri: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file."""
-    if uri.endswith((".pt", ".pth", ".pkl", ".ckpt", ".bin")):
-        raise DataError(
-            f"{uri}: a pickled checkpoint can run any program when it is opened",
-            wanted="a .safetensors file",
-            remedy="convert it where you trust it: python -c 'import torch, safetensors.torch as s; "
-            's.save_file({k: v.clone() for k, v in torch.load("IN.pt", weights_only=True).items()}, "OUT.safetensors")\'',
-        )
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = store.local_copy(uri, Path(folder))
-            with safe_open(path, framework="pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (FileNotFoundError, IsADirectoryError):
-        raise DataError(f"{uri}: no such file", remedy="check the path of the weights") from None
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{uri}: not a safetensors file ({error})", remedy="is it complete? fetch it again") from None
-
-
-def _published_sizes(tensors: Mapping[str, Tensor], uri: str) -> presto.Config:
-    try:
-        D, channel = tensors["encoder.latlon_embed.weight"].shape[0], tensors["encoder.channel_embed.weight"].shape[1]
-        return presto.Config(
-            encoder_embedding_size=D,
-            channel_embed_ratio=channel / D,
-            month_embed_ratio=tensors["encoder.month_embed.weight"].shape[1] / D,
-            encoder_depth=_depth(tensors, "encoder.blocks."),
-            mlp_ratio=tensors["encoder.blocks.0.mlp.fc1.weight"].shape[0] / D,
-            decoder_embedding_size=tensors["decoder.mask_token"].shape[0],
-            decoder_depth=_depth(tensors, "decoder.decoder_blocks."),
-            max_sequence_length=tensors["encoder.pos_embed"].shape[1],
-        )
-    except (KeyError, IndexError) as error:
-        raise DataError(f"{uri}: no tensor {error}", wanted="the weights of a Presto model") from None
-
-
-def _depth(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    return len({key.removeprefix(prefix).split(".")[0] for key in tensors if key.startswith(prefix)})
-
-
-def _fill(model: Model, tensors: Mapping[str, Tensor], uri: str, optional: tuple[str, ...]) -> None:
-    state = model.state_dict()
-    lacking = sorted(set(state) - set(tensors) - set(optional))
-    unknown = sorted(set(tensors) - set(state))
-    wrong = sorted(k for k in set(state) & set(tensors) if state[k].shape != tensors[k].shape)
-    for words, keys in (("lacks", lacking), ("has the unknown", unknown), ("has a wrong shape of", wrong)):
-        if keys:
-            raise DataError(
-                f"{uri}: {words} tensor {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else ""),
-                wanted=f"the weights of a {model.name} of {model.config_dict()}",
-            )
-    bad = sorted(k for k, v in tensors.items() if not math.isfinite(v.double().sum().item()))
-    if bad:
-        raise DataError(f"{uri}: tensor {bad[0]} is not finite", remedy="the training that made it failed")
-    model.load_state_dict(dict(tensors), strict=False)

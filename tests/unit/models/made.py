@@ -1,11 +1,16 @@
-"""Made series with structure: a seasonal cycle whose size and phase follow latitude, one land cover a place."""
+"""Made batches with structure: series whose seasons follow latitude, chips whose colours and stripes follow the place."""
 
 from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from geomix.models.batch import SeriesBatch
+from geomix.models.batch import UNKNOWN_TIME, ImageBatch, PlaceBatch, SeriesBatch
+
+Samples = TypeVar("Samples", SeriesBatch, ImageBatch, PlaceBatch)
 
 
 def structured(count: int, steps: int = 12, seed: int = 0, missing: float = 0.0) -> SeriesBatch:
@@ -36,13 +41,26 @@ def structured(count: int, steps: int = 12, seed: int = 0, missing: float = 0.0)
     )
 
 
-def take(batch: SeriesBatch, rows: list[int]) -> SeriesBatch:
-    """The samples at `rows`, in that order."""
-    return SeriesBatch(
-        x_BTC=batch.x_BTC[rows],
-        valid_BTC=batch.valid_BTC[rows],
-        month_BT=batch.month_BT[rows],
-        landcover_BT=batch.landcover_BT[rows],
-        lonlat_B2=batch.lonlat_B2[rows],
-        id_B=[batch.id_B[r] for r in rows],
+def chips(count: int, bands: int = 10, size: int = 32, seed: int = 0) -> ImageBatch:
+    """A batch of `count` valid chips: every band's level and one slope over the chip follow longitude and latitude."""
+    rng = np.random.default_rng(seed)
+    lon, lat = rng.uniform(-180, 180, count), rng.uniform(-60, 60, count)
+    across = np.linspace(-1, 1, size)
+    level = 0.3 + 0.1 * np.sin(np.radians(lon)[:, None] + np.arange(bands)) + 0.1 * np.cos(2 * np.radians(lat))[:, None]
+    slope = (
+        0.1 * np.sin(np.radians(lat))[:, None, None] * across[:, None] + 0.1 * np.cos(np.radians(lon))[:, None, None] * across
     )
+    x = level[:, :, None, None] + slope[:, None] + 0.01 * rng.standard_normal((count, bands, size, size))
+    return ImageBatch(
+        x_BCHW=torch.from_numpy(x.astype(np.float32)),
+        valid_BHW=torch.ones(count, size, size, dtype=torch.bool),
+        lonlat_B2=torch.from_numpy(np.stack([lon, lat], 1).astype(np.float32)),
+        time_B=torch.full((count,), UNKNOWN_TIME),
+        id_B=[f"chip-{seed}-{i:04d}" for i in range(count)],
+    )
+
+
+def take(batch: Samples, rows: list[int]) -> Samples:
+    """The samples at `rows`, in that order."""
+    tensors = {f.name: getattr(batch, f.name)[rows] for f in fields(batch) if f.name != "id_B"}
+    return replace(batch, **tensors, id_B=[batch.id_B[r] for r in rows])

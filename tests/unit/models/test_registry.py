@@ -110,8 +110,12 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a safetensors file"):
         registry.load_weights(str(tmp_path / "torn.safetensors"))
     safetensors.torch.save_file({"patch_embed.weight": torch.zeros(2)}, tmp_path / "vit.safetensors")
-    with pytest.raises(DataError, match=r"no tensor 'encoder.latlon_embed.weight'"):
+    with pytest.raises(DataError, match="no known model") as caught:
         registry.load_weights(str(tmp_path / "vit.safetensors"))
+    assert "'encoder.latlon_embed.weight' (presto)" in caught.value.wanted
+    safetensors.torch.save_file({"encoder.latlon_embed.weight": torch.zeros(8, 3)}, tmp_path / "part.safetensors")
+    with pytest.raises(DataError, match=r"no tensor 'encoder.channel_embed.weight'"):
+        registry.load_weights(str(tmp_path / "part.safetensors"))
     (tmp_path / "other").mkdir()
     store.write_json(str(tmp_path / "other" / "config.json"), {"hidden_size": 768})
     with pytest.raises(DataError, match="no model description"):
@@ -146,6 +150,14 @@ def spoiled(tmp_path: Path, change: str) -> str:
 def test_weights_that_do_not_fit(tmp_path: Path, change: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         registry.load(spoiled(tmp_path, change))
+
+
+def test_a_damaged_description(tmp_path: Path) -> None:
+    for number, text in enumerate(("{", "[]", '{"model": "presto"}', '{"model": "vit", "config": {}}')):
+        file = tmp_path / f"{number}.safetensors"
+        safetensors.torch.save_file({"a": torch.zeros(1)}, file, metadata={"geomix": text})
+        with pytest.raises(DataError, match=r"damaged|unknown model 'vit'"):
+            registry.load_weights(str(file))
 
 
 def test_configurations_that_cannot_be_built() -> None:
