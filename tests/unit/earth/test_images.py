@@ -91,7 +91,7 @@ def test_bands_of_20_m_are_smoother(world: images.Chips) -> None:
         inside = np.abs(x[even, k, :, 1::2] - x[even, k, :, ::2]).mean()
         across = np.abs(x[even, k, :, 2::2] - x[even, k, :, 1:-1:2]).mean()
         if band in images.FINE:
-            assert inside == pytest.approx(across, rel=0.1)
+            assert inside == pytest.approx(across, rel=0.25)
         else:
             assert inside == 0 < across
     # A window that begins inside a square of 2 x 2 shows the square's other half.
@@ -137,6 +137,7 @@ def test_leaves_come_and_go_with_the_season() -> None:
 
 
 def test_clouds_cover_the_declared_share() -> None:
+    np.testing.assert_allclose(clouds.share(np.array([0.0, 1.0, 5.0, 20.0])), [0.03, 0.06, 0.18, 0.30])
     # Clouds are kilometres wide: many places, few pixels.
     lon, lat, day = places(3000)
     made = images.chips(lon, lat, day, REALISTIC, 2)
