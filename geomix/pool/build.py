@@ -14,6 +14,7 @@ from geomix.pool import sources, strata, write
 SCHEMA = 2
 """Raised when the rules behind a stratum (atlas.continents) or the files of a pool change."""
 
+
 def build(
     pool: config.Pool,
     own: Mapping[str, config.OwnStratum],
@@ -39,9 +40,7 @@ def into(
     out: str, decides: Mapping[str, Any], inputs: Mapping[str, str], work: Callable[[], Mapping[str, Any]], force: bool = False
 ) -> dict[str, Any]:
     """pool.json of the pool that `work` writes into `out`, once for what decides it. Raises InputError if `out` is taken."""
-    done = step.named(
-        "pool", out, lambda _: write.described(work()), schema=SCHEMA, config=decides, inputs=inputs, force=force
-    )
+    done = step.named("pool", out, lambda _: write.described(work()), schema=SCHEMA, config=decides, inputs=inputs, force=force)
     return described(done.uri)
 
 

@@ -1,6 +1,6 @@
 """`make bench`: speed as ratios against a named baseline of the same run. Exit code 1 if a goal is missed.
 
-    python -m tests.bench [GROUP ...]      pool, store, training, sweep; all without an argument
+    python -m tests.bench [GROUP ...]      pool, store, earth, training, sweep; all without an argument
 
 Absolute times are printed for people and gate nothing: they say more about the machine than about the code.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import data, judging, strata, training
+from tests.bench import data, earth_images, judging, pool, strata, training
 from tests.bench.measure import Measured
 
 GROUPS: dict[str, list[Callable[[Path], Measured | str]]] = {
@@ -29,6 +29,7 @@ GROUPS: dict[str, list[Callable[[Path], Measured | str]]] = {
         data.drawing,
     ],
     "store": [data.reading],
+    "earth": [earth_images.chips],
     "training": [training.batches],
     "sweep": [judging.logistic, judging.neighbours],
 }
@@ -54,6 +55,8 @@ def main(groups: Sequence[str]) -> int:
         goal = "" if m.goal is None else f">= {m.goal:g}" + ("" if m.met else "  MISSED")
         table.add_row(m.what, f"{m.ours_s:.4f} {m.unit}", m.baseline, f"{m.baseline_s:.4f} {m.unit}", f"{m.ratio:.1f}", goal)
     console.print(table)
+    if "pool" in (groups or GROUPS):
+        pool.show(pool.draws())
     console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     return int(missed > 0)
 

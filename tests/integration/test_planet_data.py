@@ -30,7 +30,9 @@ def test_shares_of_the_land_grid_are_those_of_the_polygons_areas(land: pd.DataFr
     import geopandas
 
     known = countries.land()
-    frame = geopandas.GeoDataFrame({"country": known.country, "continent": known.continent}, geometry=list(known.polygon), crs=4326)
+    frame = geopandas.GeoDataFrame(
+        {"country": known.country, "continent": known.continent}, geometry=list(known.polygon), crs=4326
+    )
     # Russia is divided at 60 E, as METHODOLOGY.md says; Thrace, the part of Turkey in Europe, is 0.2 % of it.
     east = shapely.union_all([shapely.box(60, -90, 180, 90), shapely.box(-180, -90, 0, 90)])
     russia = frame[frame["country"] == "Russia"]
@@ -53,7 +55,12 @@ def test_shares_of_the_land_grid_are_those_of_the_polygons_areas(land: pd.DataFr
 def test_bigearthnet_is_europe_and_nothing_else(tmp_path: Path, shared_data: Path) -> None:
     listed = shared_data / "pool" / "bigearthnet_v1_locations.parquet"
     names = tables.read(str(listed)).columns
-    pool = config.TablePool(kind="table", uri=str(listed), lon=next(c for c in names if c.startswith("lon")), lat=next(c for c in names if c.startswith("lat")))
+    pool = config.TablePool(
+        kind="table",
+        uri=str(listed),
+        lon=next(c for c in names if c.startswith("lon")),
+        lat=next(c for c in names if c.startswith("lat")),
+    )
     content = build(pool, {}, str(tmp_path))
     # Patches of sea have no continent.
     assert {name for name, rows in content["counts"]["continent"].items() if rows and name != "none"} == {"Europe"}
