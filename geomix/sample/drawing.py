@@ -20,7 +20,8 @@ from geomix.sample.strategies import Ask, Ordered
 def write(folder: str, recipe: Recipe, key: str, pool_uri: str | None = None) -> dict[str, int]:
     """Draws `recipe` and writes manifest.parquet and manifest.json into `folder`; counts of what was drawn and left out.
 
-    `key`: the recipe's hash, kept in the manifest. `pool_uri`: a nearer copy of the pool to read from. Raises CompositionError, PoolError, DataError.
+    `key`: the recipe's hash, kept in the manifest. `pool_uri`: a nearer copy of the pool to read from. Raises
+    CompositionError, PoolError, DataError.
     """
     everything = _candidates(recipe, pool_uri or str(recipe.pool["uri"]))
     left, removed = _away_from_tasks(everything, recipe)

@@ -54,13 +54,7 @@ def test_shares_of_the_land_grid_are_those_of_the_polygons_areas(land: pd.DataFr
 @pytest.mark.shared
 def test_bigearthnet_is_europe_and_nothing_else(tmp_path: Path, shared_data: Path) -> None:
     listed = shared_data / "pool" / "bigearthnet_v1_locations.parquet"
-    names = tables.read(str(listed)).columns
-    pool = config.TablePool(
-        kind="table",
-        uri=str(listed),
-        lon=next(c for c in names if c.startswith("lon")),
-        lat=next(c for c in names if c.startswith("lat")),
-    )
+    pool = config.TablePool(kind="table", uri=str(listed))
     content = build(pool, {}, str(tmp_path))
     # Patches of sea have no continent.
     assert {name for name, rows in content["counts"]["continent"].items() if rows and name != "none"} == {"Europe"}
