@@ -1,5 +1,20 @@
 """raster: everything that reads georeferenced pixels (the only room that imports rasterio)."""
 
+from geomix.raster.chips import Band, Chip, ChipRequest, ClassMask, Recipe, Refusal, Scene, Shares
+from geomix.raster.reader import ChipReader, reading_order
 from geomix.raster.world import WorldMap, read_world
 
-__all__ = ["WorldMap", "read_world"]
+__all__ = [
+    "Band",
+    "Chip",
+    "ChipReader",
+    "ChipRequest",
+    "ClassMask",
+    "Recipe",
+    "Refusal",
+    "Scene",
+    "Shares",
+    "WorldMap",
+    "read_world",
+    "reading_order",
+]

@@ -1,0 +1,203 @@
+"""One raster, open for one thread: retries of what may pass, a refusal code for what will not.
+
+GDAL does not say whether a block could not be fetched or is not in the file: the message is the same. So a refusal is given
+only for what is certain. In doubt the whole object is fetched by `geomix.store`, which has its own retries, and opened
+locally: what fails there is the file's fault.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+from geomix import store
+from geomix.errors import DataError
+from geomix.raster import blocks, chips, gdal
+from geomix.raster.grid import Lattice
+
+T = TypeVar("T")
+
+DOUBTS = 3
+"""After so many failures in a row that may be the network's or the file's, the file is fetched whole and looked at."""
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, both byte orders
+
+
+class Refused(Exception):
+    """The raster cannot be used: `code` is one of chips.REFUSALS. Not an OSError, so `store.retrying` lets it pass."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail
+
+
+@dataclass
+class Tally:
+    """Counts of a run of reading, for a person at its end; safe to add to from many threads."""
+
+    asked: int = 0
+    read: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """By refusal code."""
+    retried: Counter[str] = field(default_factory=Counter)
+    """Tries that failed and were made again, by kind: "HTTP 503", "timed out", "connection", "broken read" ..."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def count_retry(self, kind: str) -> None:
+        """One more failed try of this kind."""
+        with self._lock:
+            self.retried[kind] += 1
+
+    def lines(self) -> list[str]:
+        """What happened, one line a subject; kinds sorted by name."""
+
+        def by_kind(counts: Counter[str]) -> str:
+            return f"{sum(counts.values())}" + "".join(f", {kind}: {n}" for kind, n in sorted(counts.items()))
+
+        lines = [f"chips asked: {self.asked}, read: {self.read}", f"refused: {by_kind(self.refused)}"]
+        return [*lines, f"failures tried again: {by_kind(self.retried)}"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a raster says of itself."""
+
+    crs: Any
+    """rasterio.crs.CRS, projected."""
+    lattice: Lattice
+    count: int
+    nodata: tuple[float | None, ...]
+    """By band, from the file."""
+
+
+class Raster:
+    """A GeoTIFF at `uri`, opened when first needed and again after a failure; for one thread, inside a rasterio.Env."""
+
+    def __init__(self, uri: str, tally: Tally) -> None:
+        self.uri, self._tally = uri, tally
+        self._path = gdal.gdal_path(uri)
+        self._dataset: Any = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def close(self) -> None:
+        """Closes the file and removes a local copy, if there is one."""
+        self._reset()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def header(self) -> Header:
+        """Its header. Raises Refused (also for a grid that chips cannot be cut from), UnavailableError, DataError."""
+        return self._do(_header)
+
+    def read(self, bands: Sequence[int], windows: Sequence[blocks.Window]) -> list[npt.NDArray[Any]]:
+        """Pixels of each window, as blocks.read_windows. Raises Refused, UnavailableError, DataError."""
+        return self._do(lambda dataset: blocks.read_windows(dataset, bands, windows))
+
+    def _reset(self) -> None:
+        if self._dataset is not None:
+            self._dataset.close()
+            self._dataset = None
+
+    def _do(self, work: Callable[[Any], T]) -> T:
+        doubts = 0
+
+        def attempt() -> T:
+            nonlocal doubts
+            try:
+                if self._dataset is None:
+                    self._dataset = _opened(self._path)
+                return work(self._dataset)
+            except RasterioIOError as error:
+                self._reset()
+                kind = self._kind(error)
+                doubts = doubts + 1 if kind == "broken read" else 0
+                self._tally.count_retry(kind)
+                # A passing failure, in the words that store.retrying waits on.
+                failure = ConnectionError(f"{kind}: {error}")
+            if doubts >= DOUBTS:
+                self._fetch_whole()
+            raise failure
+
+        return store.retrying(self.uri, attempt)
+
+    def _kind(self, error: RasterioIOError) -> str:
+        """The kind of a failure that may pass; raises Refused or DataError for one that will not."""
+        if not self._path.startswith("/vsis3/"):
+            raise Refused(*_local_verdict(Path(self._path))) from None
+        causes: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None:
+            causes.append(cause)
+            cause = cause.__cause__
+        names = {type(c).__name__ for c in causes}
+        text = " ".join(str(c) for c in causes)
+        if names & {"CPLE_AWSObjectNotFoundError", "CPLE_AWSBucketNotFoundError"}:
+            raise Refused(chips.MISSING_OBJECT, f"{self.uri}: {error}") from None
+        if "CPLE_AWSAccessDeniedError" in names:
+            raise Refused(chips.PERMISSION_DENIED, f"{self.uri}: {error}") from None
+        if names & {"CPLE_AWSInvalidCredentialsError", "CPLE_AWSSignatureDoesNotMatchError"}:
+            # No sample's fault: all others would fail in the same way.
+            remedy = "check the S3 credentials, region and AWS_ENDPOINT_URL"
+            raise DataError(f"{self.uri}: {error}", remedy=remedy) from None
+        status = re.search(r"HTTP response code: (\d+)", text)
+        if status:
+            return f"HTTP {status[1]}"
+        if "CURL error" in text:
+            return "timed out" if "timed out" in text or "too slow" in text else "connection"
+        if "CPLE_AWSError" in names:
+            return "refused by the store"
+        return "broken read"
+
+    def _fetch_whole(self) -> None:
+        """From now on a local copy is read; its failures are final. Raises UnavailableError, Refused."""
+        self._folder = tempfile.TemporaryDirectory(prefix="geomix-raster-")
+        try:
+            self._path = str(store.local_copy(self.uri, Path(self._folder.name)))
+        except FileNotFoundError:
+            raise Refused(chips.MISSING_OBJECT, f"{self.uri}: no such object") from None
+
+
+def _opened(path: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        # No other driver: a text that happens to be a VRT would send GDAL wherever it says.
+        return rasterio.open(path, driver="GTiff")
+
+
+def _local_verdict(path: Path) -> tuple[str, str]:
+    """Refusal code and detail of a local file that GDAL could not read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except FileNotFoundError:
+        return chips.MISSING_OBJECT, f"{path}: no such file"
+    except PermissionError:
+        return chips.PERMISSION_DENIED, f"{path}: permission denied"
+    except IsADirectoryError:
+        return chips.NOT_A_RASTER, f"{path}: a folder"
+    if head not in _TIFF:
+        return chips.NOT_A_RASTER, f"{path}: begins with {head!r}, not as a TIFF does"
+    return chips.TRUNCATED, f"{path}: a TIFF whose bytes end early or cannot be decoded"
+
+
+def _header(dataset: Any) -> Header:
+    t = dataset.transform
+    if dataset.crs is None or t.is_identity:
+        raise Refused(chips.NO_CRS, f"{dataset.name}: no coordinate system or no place on it")
+    if not dataset.crs.is_projected:
+        raise Refused(chips.UNSUPPORTED_GRID, f"{dataset.name}: its CRS is in degrees, not projected")
+    if t.b or t.d or t.a <= 0 or t.e >= 0:
+        raise Refused(chips.UNSUPPORTED_GRID, f"{dataset.name}: rows do not run from north to south, columns west to east")
+    lattice = Lattice(t.c, t.f, t.a, -t.e, dataset.width, dataset.height)
+    return Header(dataset.crs, lattice, dataset.count, tuple(dataset.nodatavals))
