@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +27,11 @@ from geomix.raster.grid import Lattice
 
 T = TypeVar("T")
 
-DOUBTS = 3
-"""After so many failures in a row that may be the network's or the file's, the file is fetched whole and looked at."""
+DOUBTS = 2
+"""After so many failures in a row that may be the network's or the file's, the store is asked for the object's properties
+(does it exist, may we read it, is the store well again); after twice as many it is fetched whole and looked at."""
+
+_DOUBTFUL = ("broken read", "refused by the store")
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, both byte orders
 
@@ -121,12 +123,18 @@ class Raster:
             except RasterioIOError as error:
                 self._reset()
                 kind = self._kind(error)
-                doubts = doubts + 1 if kind == "broken read" else 0
+                doubts = doubts + 1 if kind in _DOUBTFUL else 0
                 self._tally.count_retry(kind)
                 # A passing failure, in the words that store.retrying waits on.
                 failure = ConnectionError(f"{kind}: {error}")
-            if doubts >= DOUBTS:
-                self._fetch_whole()
+            if doubts == DOUBTS:
+                self._ask_store(lambda fs, path: fs.info(path))
+            elif doubts >= 2 * DOUBTS:
+                self._folder = tempfile.TemporaryDirectory(prefix="geomix-raster-")
+                # From now on this copy is read, and its failures are final.
+                local = Path(self._folder.name) / "object.tif"
+                self._ask_store(lambda fs, path: fs.get_file(path, str(local)))
+                self._path = str(local)
             raise failure
 
         return store.retrying(self.uri, attempt)
@@ -139,7 +147,7 @@ class Raster:
         cause: BaseException | None = error
         while cause is not None:
             causes.append(cause)
-            cause = cause.__cause__
+            cause = cause.__cause__ or cause.__context__  # rasterio uses both
         names = {type(c).__name__ for c in causes}
         text = " ".join(str(c) for c in causes)
         if names & {"CPLE_AWSObjectNotFoundError", "CPLE_AWSBucketNotFoundError"}:
@@ -159,20 +167,26 @@ class Raster:
             return "refused by the store"
         return "broken read"
 
-    def _fetch_whole(self) -> None:
-        """From now on a local copy is read; its failures are final. Raises UnavailableError, Refused."""
-        self._folder = tempfile.TemporaryDirectory(prefix="geomix-raster-")
+    def _ask_store(self, question: Callable[[Any, str], object]) -> None:
+        """What geomix's own client makes of the object. Raises UnavailableError, Refused, DataError (credentials)."""
+        fs, path = store.filesystem(self.uri)
         try:
-            self._path = str(store.local_copy(self.uri, Path(self._folder.name)))
+            store.retrying(self.uri, lambda: question(fs, path))
         except FileNotFoundError:
             raise Refused(chips.MISSING_OBJECT, f"{self.uri}: no such object") from None
+        except DataError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise Refused(chips.PERMISSION_DENIED, error.seen) from None
+            raise
 
 
 def _opened(path: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    try:
         # No other driver: a text that happens to be a VRT would send GDAL wherever it says.
         return rasterio.open(path, driver="GTiff")
+    except NotGeoreferencedWarning:
+        # Only where warnings are errors; ignoring it here would change the filters of all threads. See _header.
+        raise Refused(chips.NO_CRS, f"{path}: no place on the Earth") from None
 
 
 def _local_verdict(path: Path) -> tuple[str, str]:
