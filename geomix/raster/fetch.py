@@ -142,7 +142,7 @@ class Raster:
     def _kind(self, error: RasterioIOError) -> str:
         """The kind of a failure that may pass; raises Refused or DataError for one that will not."""
         if not self._path.startswith("/vsis3/"):
-            raise Refused(*_local_verdict(Path(self._path))) from None
+            raise Refused(*_local_verdict(Path(self._path), self.uri)) from None
         causes: list[BaseException] = []
         cause: BaseException | None = error
         while cause is not None:
@@ -189,20 +189,20 @@ def _opened(path: str) -> Any:
         raise Refused(chips.NO_CRS, f"{path}: no place on the Earth") from None
 
 
-def _local_verdict(path: Path) -> tuple[str, str]:
-    """Refusal code and detail of a local file that GDAL could not read."""
+def _local_verdict(path: Path, name: str) -> tuple[str, str]:
+    """Refusal code and detail of a file (or local copy of one) that GDAL could not read; `name` is what people know it by."""
     try:
         with path.open("rb") as file:
             head = file.read(4)
     except FileNotFoundError:
-        return chips.MISSING_OBJECT, f"{path}: no such file"
+        return chips.MISSING_OBJECT, f"{name}: no such file"
     except PermissionError:
-        return chips.PERMISSION_DENIED, f"{path}: permission denied"
+        return chips.PERMISSION_DENIED, f"{name}: permission denied"
     except IsADirectoryError:
-        return chips.NOT_A_RASTER, f"{path}: a folder"
+        return chips.NOT_A_RASTER, f"{name}: a folder"
     if head not in _TIFF:
-        return chips.NOT_A_RASTER, f"{path}: begins with {head!r}, not as a TIFF does"
-    return chips.TRUNCATED, f"{path}: a TIFF whose bytes end early or cannot be decoded"
+        return chips.NOT_A_RASTER, f"{name}: begins with {head!r}, not as a TIFF does"
+    return chips.TRUNCATED, f"{name}: a TIFF whose bytes end early or cannot be decoded"
 
 
 def _header(dataset: Any) -> Header:

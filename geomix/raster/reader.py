@@ -8,20 +8,27 @@ interpreter's lock. Every thread opens its own datasets.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.warp import transform
+from pyproj import Transformer
 
 from geomix.raster import blocks, chips, gdal, grid, radiometry
 from geomix.raster.chips import Bool, Chip, ChipRequest, Recipe, Refusal, Scene
 from geomix.raster.fetch import Header, Raster, Refused, Tally
+
+F64 = npt.NDArray[np.float64]
+
+_NOWHERE = 1e12
+"""Metres; no map is as large."""
 
 BATCH_BYTES = 16 << 20
 """Pixels of the chips that one thread reads from a scene in one go (float32)."""
@@ -221,14 +228,20 @@ def _grids(batch: Sequence[ChipRequest], recipe: Recipe, header: Header, finest:
     return [grid.chip_grid(float(px), float(py), float(s), recipe, finest) for px, py, s in found]
 
 
-def _projected(
-    header: Header, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    x, y = transform("EPSG:4326", header.crs, lon, lat)
-    return np.asarray(x), np.asarray(y)
+def _projected(header: Header, lon: F64, lat: F64) -> tuple[F64, F64]:
+    """Eastings and northings in the CRS of the scene; far away, out of every raster, where the projection has no answer."""
+    x, y = _transformer(header.crs.to_wkt(), threading.get_ident()).transform(lon, lat)
+    return np.where(np.isfinite(x), x, _NOWHERE), np.where(np.isfinite(y), y, _NOWHERE)
 
 
-def _stretch(header: Header, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+@lru_cache(maxsize=1024)
+def _transformer(wkt: str, thread: int) -> Transformer:
+    # pyproj and not GDAL: there one place outside a projection's domain is an error for all that are asked with it. One a
+    # thread, because a transformer belongs to the thread that made it.
+    return Transformer.from_crs("EPSG:4326", wkt, always_xy=True)
+
+
+def _stretch(header: Header, lon: F64, lat: F64) -> F64:
     """Length on the map of one metre on the ground at each place, as the root of the area: differences over 1e-4 degrees."""
     half = 5e-5
     lat = np.clip(lat, -89.9, 89.9)  # a pole has no east
@@ -239,4 +252,6 @@ def _stretch(header: Header, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.f
     w = np.sqrt(1 - e2 * np.sin(phi) ** 2)
     ground = (a / w * np.cos(phi)) * (a * (1 - e2) / w**3) * np.radians(2 * half) ** 2
     area = (east[0] - west[0]) * (north[1] - south[1]) - (east[1] - west[1]) * (north[0] - south[0])
-    return np.asarray(np.sqrt(np.abs(area) / ground) * header.crs.linear_units_factor[1])
+    stretch = np.sqrt(np.abs(area) / ground) * header.crs.linear_units_factor[1]
+    # Where the projection has no answer, the chip is outside of every raster: its pixels only must have a size.
+    return np.where((stretch > 0.01) & (stretch < 100), stretch, 1.0)

@@ -308,3 +308,15 @@ def test_a_reader_can_be_left_early(tmp_path: Path) -> None:
 def test_requests_that_make_no_sense(make: object) -> None:
     with pytest.raises(InputError):
         make()  # type: ignore[operator]
+
+
+def test_a_place_that_the_projection_does_not_know_is_outside_and_harms_no_neighbour(tmp_path: Path) -> None:
+    scene = Scene((Band(makers.tiff(tmp_path / "a.tif", makers.ground(256, 256))),))
+    good = makers.request("good", 128, 128, *scene.bands)
+    far = {f"far-{i}": place for i, place in enumerate([(105.0, 0.0), (-75.0, 0.0), (10.0, -90.0), (195.0, 89.9)])}
+    found = read([good, *(ChipRequest(name, *place, scene) for name, place in far.items())])
+    assert isinstance(found["good"], Chip)
+    for name in far:
+        result = found[name]
+        assert isinstance(result, Refusal)
+        assert result.code == chips.OUTSIDE_SCENE
