@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -103,12 +105,34 @@ class Raster:
         return self._do(_header)
 
     def read(self, bands: Sequence[int], windows: Sequence[blocks.Window]) -> list[npt.NDArray[Any]]:
-        """Pixels of each window, as blocks.read_windows. Raises Refused, UnavailableError, DataError."""
-        return self._do(lambda dataset: blocks.read_windows(dataset, bands, windows))
+        """Pixels of each window, as blocks.read_windows. Raises Refused, UnavailableError, DataError.
+
+        If GDAL cannot fetch the table of a file's blocks, it takes them for blocks that were never written, fills them with
+        0 (or nodata) and says nothing. So such pixels of an object are believed when a second opening says the same.
+        """
+
+        def work(dataset: Any) -> tuple[list[npt.NDArray[Any]], set[float]]:
+            asked = [windows[i] for i in doubtful]
+            return blocks.read_windows(dataset, bands, asked), {0.0, *(n for n in dataset.nodatavals if n is not None)}
+
+        doubtful = list(range(len(windows)))
+        found, empty = self._do(work)
+        if not self._path.startswith("/vsis3/"):
+            return found
+        doubtful = [i for i, pixels in enumerate(found) if np.isin(pixels, list(empty)).any()]
+        while doubtful:
+            self._reset()
+            again, _ = self._do(work)
+            differ = [i for i, pixels in zip(doubtful, again, strict=True) if not np.array_equal(pixels, found[i])]
+            for i, pixels in zip(doubtful, again, strict=True):
+                found[i] = pixels
+            doubtful = differ
+        return found
 
     def _reset(self) -> None:
         if self._dataset is not None:
-            self._dataset.close()
+            with _lock(self._path):
+                self._dataset.close()
             self._dataset = None
 
     def _do(self, work: Callable[[Any], T]) -> T:
@@ -118,7 +142,8 @@ class Raster:
             nonlocal doubts
             try:
                 if self._dataset is None:
-                    self._dataset = _opened(self._path)
+                    with _lock(self._path):
+                        self._dataset = _opened(self._path)
                 return work(self._dataset)
             except RasterioIOError as error:
                 self._reset()
@@ -180,10 +205,23 @@ class Raster:
             raise
 
 
+_LOCKS = tuple(threading.Lock() for _ in range(256))
+
+
+def _lock(path: str) -> threading.Lock:
+    """Of threads that open and close the same file, one at a time; reading needs no lock. Never held twice by a thread."""
+    return _LOCKS[zlib.crc32(path.encode()) % len(_LOCKS)]
+
+
 def _opened(path: str) -> Any:
     try:
         # No other driver: a text that happens to be a VRT would send GDAL wherever it says.
-        return rasterio.open(path, driver="GTiff")
+        dataset = rasterio.open(path, driver="GTiff")
+        # Makes GDAL look through the file's directories (masks, overviews) now, while their bytes are at hand. Else the first
+        # `read` does, and rasterio holds the interpreter's lock meanwhile: if another thread's close has dropped those bytes
+        # from GDAL's cache, all threads stand still for a round trip, or for a stall's ten seconds. Hence _lock, too.
+        dataset.mask_flag_enums  # noqa: B018
+        return dataset
     except NotGeoreferencedWarning:
         # Only where warnings are errors; ignoring it here would change the filters of all threads. See _header.
         raise Refused(chips.NO_CRS, f"{path}: no place on the Earth") from None
