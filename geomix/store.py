@@ -54,12 +54,16 @@ def join(uri: str, *parts: str) -> str:
     return "/".join([uri.rstrip("/"), *(p.strip("/") for p in parts)])
 
 
+def s3_endpoint() -> str | None:
+    """The S3 endpoint to use if it is not AWS's own. Credentials and region come from the usual places."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
 @lru_cache(maxsize=16)
 def _filesystem(protocol: str, pid: int) -> Any:
     # The pid is in the cache key: a client must not be used after a fork.
     if protocol == "s3":
-        # Credentials and region come from the usual places; AWS_ENDPOINT_URL names another endpoint than AWS's.
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        endpoint = s3_endpoint()
         # `retrying` tries again; the client's own attempts would multiply with it (5 x 5 by default). s3fs keeps a few, for
         # single parts of a large upload.
         attempts = {"retries": {"total_max_attempts": 1}}

@@ -1,0 +1,77 @@
+"""Columns of a pool in its folder, and the spectral entropy that is measured where a composition asks for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geomix import config, manifest, pixels, sample, spectral_entropy, store, tables
+from geomix.errors import DataError
+from geomix.pool import parts, run
+from geomix.pool.build import build
+from geomix.pool.columns import PoolColumns
+from geomix.step import Place
+from tests.unit.pool import makers
+
+
+def test_classes_are_read_from_whatever_file_and_part_holds_the_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PART_ROWS", 2)
+    makers.frame(plot=[1.0, 2.0, np.nan, 2.0, 2.0], depth=[0.5, 1, 2, 3, 4]).to_csv(tmp_path / "t.csv", index=False)
+    pool = config.TablePool(kind="table", uri=str(tmp_path / "t.csv"), columns=("kind", "plot", "depth"))
+    uri = str(tmp_path / "pool")
+    build(pool, {}, uri)
+    assert len(store.list_names(f"{uri}/strata.parquet")) == 3
+    columns = PoolColumns(uri)
+    assert {"continent", "city_km", "kind", "plot"} <= set(columns.names)
+    assert columns.classes("continent") == ["Africa", "Europe", "North America", "Oceania"]
+    assert columns.classes("kind") == ["a", "b", "c"]
+    assert columns.classes("plot") == ["1", "2"]
+    assert columns.classes("depth") is None
+    assert columns.classes("city_km") is None
+    with pytest.raises(DataError, match="no pool here"):
+        _ = PoolColumns(str(tmp_path / "absent")).names
+
+
+@pytest.mark.parametrize("part_rows", [5_000_000, 150])
+def test_entropy_is_measured_for_all_candidates_and_drawn_by(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch, part_rows: int
+) -> None:
+    monkeypatch.setattr(parts, "PART_ROWS", part_rows)
+    study = config.Study.model_validate(
+        {
+            **makers.study().to_json(),
+            "pools": {"series": {"kind": "earth", "size": 400}},
+            "budget": 20,
+            "compositions": {"uar": {"strategy": "uniform"}, "high": {"strategy": "entropy", "mode": "top"}},
+        }
+    )
+    plan = str(tmp_path / "plan")
+    store.write_json(f"{plan}/study.json", study.to_json())
+    tables.write_parquet(f"{plan}/places.parquet", tables.PLACES_SCHEMA.empty_table().to_pandas(), tables.PLACES_SCHEMA)
+    draws = run(plan, place)
+    uri = draws[0]["pool"]["uri"]
+    described = store.read_json(f"{uri}/pool.json")
+    assert {f"spectral_entropy_{variant}" for variant in spectral_entropy.VARIANTS} <= set(described["column_hashes"])
+    measured = tables.read(f"{uri}/measured.parquet").set_index("id")
+    rows = tables.read(f"{uri}/pool.parquet", ["id", "lon", "lat", "href"])
+    assert measured.index.tolist() == rows["id"].tolist()
+    x = pixels.loader(study.pools["series"], study.earth)(rows).x_NTC
+    optical = [c for c, band in enumerate(tables.SERIES_BANDS) if tables.SERIES_UNITS[band] == "reflectance"]
+    by_hand = spectral_entropy.of_series(x[:, :, optical])["pooled"]
+    np.testing.assert_array_equal(measured["spectral_entropy_pooled"], by_hand)
+    high = next(d for d in draws if d["composition"] == "high")
+    drawn = manifest.read(json.loads(sample.run(high, place))["manifest"]).drawn["id"]
+    least = measured.loc[drawn, "spectral_entropy_pooled"].min()
+    assert (measured["spectral_entropy_pooled"].drop(drawn).dropna() <= least).all()
+
+
+def test_without_such_a_composition_no_pixel_is_read(place: Place, tmp_path: Path) -> None:
+    plan = str(tmp_path / "plan")
+    study = {**makers.study().to_json(), "pools": {"series": {"kind": "earth", "size": 400}}}
+    store.write_json(f"{plan}/study.json", study)
+    assert not store.exists(run(plan, place)[0]["pool"]["uri"] + "/measured.parquet")
