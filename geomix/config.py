@@ -12,27 +12,13 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from geomix import ids
 from geomix.config_compositions import (
-    Balanced,
-    Cities,
-    ClusterBalanced,
-    Clustered,
     Composition,
     Dose,
-    Drawn,
-    Entropy,
-    FarthestPoint,
-    Ids,
-    LeaveOneOut,
     Mix,
     NoPretraining,
-    OneHot,
     Placebo,
     Simplex,
-    SpatiallyBalanced,
-    Stratified,
-    Uniform,
     Weights,
-    Where,
     check_names,
     parts,
 )
@@ -52,6 +38,22 @@ from geomix.config_data import (
 )
 from geomix.config_pools import EarthPool, GridPool, Pool, StacPool, TableFormat, TablePool
 from geomix.config_strata import CityDistance, LatitudeBand, OwnStratum, Polygons, Raster
+from geomix.config_strategies import (
+    Balanced,
+    Cities,
+    ClusterBalanced,
+    Clustered,
+    Drawn,
+    Entropy,
+    FarthestPoint,
+    Ids,
+    LeaveOneOut,
+    OneHot,
+    SpatiallyBalanced,
+    Stratified,
+    Uniform,
+    Where,
+)
 
 __all__ = [
     "Balanced",
