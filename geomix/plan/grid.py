@@ -45,9 +45,8 @@ class Grid:
 
 def grid(study: config.Study, regions: int = 6) -> Grid:
     """The grid of `study`, for about `regions` regions a task (six continents) until its data is read."""
-    drawn = [c for c in study.compositions.values() if not isinstance(c, (config.NoPretraining, config.Weights))]
-    # An `each` expands to one composition a region.
-    width = sum(regions if isinstance(c, config.OneHot) and c.each else 1 for c in drawn)
+    drawn = [c for c in study.compositions.values() if isinstance(c, config.Drawn)]
+    width = sum(_compositions(c, regions) for c in drawn)
     draws = width * len(study.seeds.draw)
     zero = any(isinstance(c, config.NoPretraining) for c in study.compositions.values())
     lines = []
@@ -76,6 +75,15 @@ def grid(study: config.Study, regions: int = 6) -> Grid:
     per_series = _SERIES_STEPS * (len(tables.SERIES_BANDS) * 4 + 2 * 8)
     samples = int(study.budget * (1 + study.reserves))
     return Grid(tuple(lines), tuple(study.compositions), scores, draws * samples * per_series, _detectable(study, width))
+
+
+def _compositions(composition: config.Drawn, regions: int) -> int:
+    """How many compositions one entry of a study stands for."""
+    if isinstance(composition, config.Dose):
+        return len(composition.percent)
+    if isinstance(composition, config.Simplex):
+        return len(composition.points)
+    return regions if composition.several else 1  # an `each` is one composition a region
 
 
 def _detectable(study: config.Study, width: int) -> str:

@@ -49,3 +49,15 @@ def test_time_is_told_where_it_was_measured() -> None:
 )
 def test_says_what_replication_can_detect(draw: list[int], train: list[int], says: str) -> None:
     assert says in grid(study_file.parse(STUDY.format(draw=draw, train=train))).detectable
+
+
+def test_compositions_that_stand_for_several_are_counted() -> None:
+    several = (
+        "  dose: {{strategy: dose, of: [uar, forest], percent: [25, 75]}}\n"
+        "  forest: {{strategy: where, expr: 'landcover < 6'}}\n"
+        "  design: {{strategy: simplex, by: continent, values: [Africa, Asia, Europe], degree: 2}}\n"
+        "  without: {{strategy: leave_one_out, each: continent}}\n"
+        "  zero:"
+    )
+    text = STUDY.replace("  zero:", several).format(draw=[0], train=[0])
+    assert grid(study_file.parse(text), regions=6).lines[0].draws == 1 + 6 + 2 + 1 + 6 + 6
