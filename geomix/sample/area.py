@@ -29,15 +29,19 @@ FINEST_KM2 = _EARTH_KM2 / (BASE[0] * BASE[1] << 2 * LEVELS)
 """Area of a finest cell."""
 
 
-def weights(lon: F64, lat: F64, land: Land) -> F64:
+def weights(lon: F64, lat: F64, land: Land, finest: I64 | None = None) -> F64:
     """Land area that each row stands for, in km2: float64 [N], > 0. Degrees, WGS84, longitude first.
 
     The land of a row's cell (the smallest that keeps LEAST_ROWS rows in each of its landed quarters), shared by the rows
-    in it. Rows of a cell in which `land` finds none share half of a finest cell.
+    in it. Rows of a cell in which `land` finds none share half of a finest cell. `finest`: rows of each finest cell, int64
+    [1024, 2048], of a larger pool that these rows are part of (`count`).
     """
     column, row = cells(lon, lat, LEVELS)
     lands = _lands(land)
-    counts = [_count(column >> (LEVELS - level), row >> (LEVELS - level), level) for level in range(LEVELS + 1)]
+    if finest is None:
+        counts = [_count(column >> (LEVELS - level), row >> (LEVELS - level), level) for level in range(LEVELS + 1)]
+    else:
+        counts = _pyramid(finest)
     leaf = np.zeros(len(column), dtype=np.int64)  # level of each row's cell
     quartered = np.ones(BASE[::-1], dtype=bool)
     for level in range(LEVELS):
@@ -75,7 +79,22 @@ def _lands(land: Land) -> list[I64]:
     high, wide = _shape(LEVELS)
     lon = (np.arange(wide) + 0.5) / wide * 360 - 180
     lat = np.degrees(np.arcsin((np.arange(high) + 0.5) / high * 2 - 1))
-    found = [np.asarray(land(np.tile(lon, high), np.repeat(lat, wide)), dtype=np.int64).reshape(high, wide)]
+    return _pyramid(np.asarray(land(np.tile(lon, high), np.repeat(lat, wide)), dtype=np.int64).reshape(high, wide))
+
+
+def count(lon: F64, lat: F64) -> I64:
+    """Rows in each finest cell: int64 [1024, 2048], from the south and from 180 degrees west."""
+    column, row = cells(lon, lat, LEVELS)
+    return _count(column, row, LEVELS)
+
+
+def base(finest: I64) -> I64:
+    """Rows in each base cell, int64 [2048], row by row from the south, of rows in each finest cell."""
+    return np.asarray(_pyramid(finest)[0].ravel(), dtype=np.int64)
+
+
+def _pyramid(finest: I64) -> list[I64]:
+    found = [finest]
     for _ in range(LEVELS):
         found.insert(0, _quarters(found[0]).sum(axis=(1, 3)))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,13 @@ class Candidates:
     table: pa.Table
     numbers: ids.U64
     known: tuple[str, ...]
+    of: int | None = None
+    """Where these rows are all that matters of a larger pool (`beyond`): the candidates that it has."""
+
+    @property
+    def total(self) -> int:
+        """Candidates that there are, for messages."""
+        return len(self) if self.of is None else self.of
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -141,32 +148,58 @@ def read(pool_uri: str, columns: Sequence[str] | None, draw_seed: int) -> Candid
     Names that no table has are left out: whoever needs them explains. Raises PoolError, DataError.
     """
     with tempfile.TemporaryDirectory() as folder:
-        parts = {name: _local(pool_uri, name, Path(folder)) for name in FILES}
-        schemas = {name: _schema(found[0], pool_uri, name) for name, found in parts.items() if found}
-        known = [c for name, s in schemas.items() for c in s.names if c != "geometry" and (name == FILES[0] or c != "id")]
-        twice = [c for n, c in enumerate(known) if c in known[:n]]
-        if twice:
-            raise PoolError(
-                f"column {twice[0]!r} is both one of the pool's own columns and a stratum",
-                remedy="rename it in the table, or leave it out of the pool's `columns:`",
-            )
-        # DuckDB's names have no case: `Landcover` in an expression is the column `landcover`.
-        asked = None if columns is None else {c.casefold() for c in columns}
+        pool = opened(pool_uri, columns, Path(folder))
         whole: pa.Table | None = None
-        for name, schema in schemas.items():
-            always = ("id", "id64", "lon", "lat") if name == FILES[0] else ("id",)
-            wanted = [c for c in schema.names if c in always or (c in known and (asked is None or c.casefold() in asked))]
-            if whole is not None and wanted == ["id"]:
-                continue
-            if whole is not None and _same_rows(schemas[FILES[0]], schema):
-                table = _read(parts[name], [c for c in wanted if c != "id"])
+        for name, wanted in pool.wanted.items():
+            if whole is not None and pool.same_rows(name):
+                table = _read(pool.parts[name], [c for c in wanted if c != "id"])
                 if len(table) == len(whole):
                     whole = _beside(whole, table)
                     continue
-            table = _by_id(_read(parts[name], wanted), f"{pool_uri}/{name}")
+            table = _by_id(_read(pool.parts[name], wanted), f"{pool_uri}/{name}")
             whole = table if whole is None else _joined(whole, table, f"{pool_uri}: {name}")
     assert whole is not None
-    return of_table(whole, draw_seed, known)
+    return of_table(whole, draw_seed, pool.known)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The tables of a pool's folder, none of them read: local parts, schemas, and the columns of each that are wanted."""
+
+    parts: Mapping[str, Sequence[Path]]
+    schemas: Mapping[str, pa.Schema]
+    wanted: Mapping[str, list[str]]
+    """Of those tables that have any, beside `id`."""
+    known: tuple[str, ...]
+
+    def same_rows(self, name: str) -> bool:
+        """Whether table `name` names the pool's hash: then its rows are in the pool's order, and ids need not be compared."""
+        return _same_rows(self.schemas[FILES[0]], self.schemas[name])
+
+
+def opened(pool_uri: str, columns: Sequence[str] | None, folder: Path) -> Opened:
+    """The tables of a pool with `columns` (None: all), beside id, lon and lat; remote ones are copied into `folder`.
+
+    Names that no table has are left out. Raises PoolError, DataError.
+    """
+    parts = {name: _local(pool_uri, name, folder) for name in FILES}
+    schemas = {name: _schema(found[0], pool_uri, name) for name, found in parts.items() if found}
+    known = [c for name, s in schemas.items() for c in s.names if c != "geometry" and (name == FILES[0] or c != "id")]
+    twice = [c for n, c in enumerate(known) if c in known[:n]]
+    if twice:
+        raise PoolError(
+            f"column {twice[0]!r} is both one of the pool's own columns and a stratum",
+            remedy="rename it in the table, or leave it out of the pool's `columns:`",
+        )
+    # DuckDB's names have no case: `Landcover` in an expression is the column `landcover`.
+    asked = None if columns is None else {c.casefold() for c in columns}
+    wanted = {}
+    for name, schema in schemas.items():
+        always = ("id", "id64", "lon", "lat") if name == FILES[0] else ("id",)
+        read = [c for c in schema.names if c in always or (c in known and (asked is None or c.casefold() in asked))]
+        if read != ["id"]:
+            wanted[name] = read
+    return Opened(parts, schemas, wanted, tuple(known))
 
 
 def content_hash(pool: Candidates) -> str:

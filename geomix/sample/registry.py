@@ -78,7 +78,7 @@ def draw(pool: Candidates, ask: Ask, definition: config.Composition) -> Ordered:
     ordered = STRATEGIES[definition.strategy](pool, ask, definition)
     if len(ordered.positions) < ask.budget:
         raise CompositionError(
-            f"{ask.who}: {len(ordered.positions):,} samples can be drawn from {len(pool):,} candidates",
+            f"{ask.who}: {len(ordered.positions):,} samples can be drawn from {pool.total:,} candidates",
             wanted=f"{ask.budget:,} samples (`budget:`)",
             remedy="lower `budget:`, enlarge the pool, or widen the composition (or `exclude:` less)",
         )
