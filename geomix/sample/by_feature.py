@@ -94,7 +94,7 @@ def farthest_point(pool: Candidates, ask: Ask, how: config.FarthestPoint) -> Ord
 
 
 def farthest(pool: Candidates, ask: Ask, how: config.FarthestPoint, ranges: Sequence[features.Ends] | None = None) -> Ordered:
-    """`farthest_point`; `ranges` of the columns of a larger pool, of which `pool` holds at least the rows that are looked at."""
+    """`farthest_point`; `ranges`: of the columns of a larger pool, of which `pool` has at least the rows that matter."""
     rows, x = features.quantised(pool, how.columns, ask.who, ranges)
     by_number = order.by_number(pool.numbers[rows], n=how.candidates)
     rows, x = rows[by_number], x[:, by_number]

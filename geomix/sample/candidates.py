@@ -89,13 +89,13 @@ class Candidates:
         Raises DataError with DuckDB's own words if it is not valid, CompositionError if it holds for other rows each time.
         """
         rows = self.table.append_column("_row", pa.array(np.arange(len(self))))
-        mask = _holds(rows, expression, who, len(self))
+        mask = _holds(rows, expression, who, self.known)
         # Asked again with the rows in another order: slices share memory, so this copies nothing.
         size = max(len(self) // 7, 1)
         turned = (
             pa.concat_tables([rows.slice(start, size) for start in reversed(range(0, len(self), size))]) if len(self) else rows
         )
-        if (mask != _holds(turned, expression, who, len(self))).any():
+        if (mask != _holds(turned, expression, who, self.known)).any():
             raise CompositionError(
                 f"{who}: `{expression}` holds for other rows each time it is asked",
                 wanted="an expression of the columns alone",
@@ -148,24 +148,14 @@ def read(pool_uri: str, columns: Sequence[str] | None, draw_seed: int) -> Candid
     Names that no table has are left out: whoever needs them explains. Raises PoolError, DataError.
     """
     with tempfile.TemporaryDirectory() as folder:
-        pool = opened(pool_uri, columns, Path(folder))
-        whole: pa.Table | None = None
-        for name, wanted in pool.wanted.items():
-            if whole is not None and pool.same_rows(name):
-                table = _read(pool.parts[name], [c for c in wanted if c != "id"])
-                if len(table) == len(whole):
-                    whole = _beside(whole, table)
-                    continue
-            table = _by_id(_read(pool.parts[name], wanted), f"{pool_uri}/{name}")
-            whole = table if whole is None else _joined(whole, table, f"{pool_uri}: {name}")
-    assert whole is not None
-    return of_table(whole, draw_seed, pool.known)
+        return collected(opened(pool_uri, columns, Path(folder)), draw_seed)
 
 
 @dataclass(frozen=True)
 class Opened:
     """The tables of a pool's folder, none of them read: local parts, schemas, and the columns of each that are wanted."""
 
+    uri: str
     parts: Mapping[str, Sequence[Path]]
     schemas: Mapping[str, pa.Schema]
     wanted: Mapping[str, list[str]]
@@ -199,7 +189,22 @@ def opened(pool_uri: str, columns: Sequence[str] | None, folder: Path) -> Opened
         read = [c for c in schema.names if c in always or (c in known and (asked is None or c.casefold() in asked))]
         if read != ["id"]:
             wanted[name] = read
-    return Opened(parts, schemas, wanted, tuple(known))
+    return Opened(pool_uri, parts, schemas, wanted, tuple(known))
+
+
+def collected(pool: Opened, draw_seed: int) -> Candidates:
+    """All candidates of a pool, in memory. Raises PoolError, DataError."""
+    whole: pa.Table | None = None
+    for name, wanted in pool.wanted.items():
+        if whole is not None and pool.same_rows(name):
+            table = _read(pool.parts[name], [c for c in wanted if c != "id"])
+            if len(table) == len(whole):
+                whole = _beside(whole, table)
+                continue
+        table = _by_id(_read(pool.parts[name], wanted), f"{pool.uri}/{name}")
+        whole = table if whole is None else _joined(whole, table, f"{pool.uri}: {name}")
+    assert whole is not None
+    return of_table(whole, draw_seed, pool.known)
 
 
 def content_hash(pool: Candidates) -> str:
@@ -295,7 +300,7 @@ def _rising(names: pa.ChunkedArray) -> bool:
     return rises is not False  # None: fewer than two rows
 
 
-def _holds(rows: pa.Table, expression: str, who: str, count: int) -> Mask:
+def _holds(rows: pa.Table, expression: str, who: str, known: Sequence[str]) -> Mask:
     with duckdb.connect() as connection:
         # An expression of a study file must not read or write files.
         connection.execute("SET enable_external_access = false")
@@ -305,9 +310,9 @@ def _holds(rows: pa.Table, expression: str, who: str, count: int) -> Mask:
         except duckdb.Error as error:
             raise DataError(
                 f"{who}: `{expression}`: {str(error).splitlines()[0]}",
-                wanted=f"a DuckDB boolean over: {', '.join(c for c in rows.column_names if c != '_row')}",
+                wanted=f"a DuckDB boolean over: {', '.join(c for c in known if c != 'id64')}",
             ) from None
-    mask = np.zeros(count, dtype=bool)
+    mask = np.zeros(len(rows), dtype=bool)
     mask[np.asarray(found, dtype=np.int64)] = True
     return mask
 

@@ -26,7 +26,9 @@ def quantised(pool: Candidates, columns: Sequence[str], who: str, ranges: Sequen
     """Rows that have all features, int64 [M] in order, and their features in steps, int32 [columns, M], 0 to STEPS.
 
     The range of a column is between two of its own values (order statistics, no interpolation): a few wild ones do not
-    squeeze the rest. `ranges`: of the columns of a larger pool that these rows are part of. Raises CompositionError for a column that is unknown, not numeric, empty or constant.
+    squeeze the rest. `ranges`: of the columns of a larger pool that these rows are part of.
+
+    Raises CompositionError for a column that is unknown, not numeric, empty or constant.
     """
     values = []
     known = np.ones(len(pool), dtype=bool)

@@ -75,7 +75,11 @@ def draw(pool: Candidates, ask: Ask, definition: config.Composition) -> Ordered:
     """
     if definition.strategy not in STRATEGIES:
         raise CompositionError(f"{ask.who}: strategy {definition.strategy!r} draws nothing")
-    ordered = STRATEGIES[definition.strategy](pool, ask, definition)
+    return enough(pool, ask, STRATEGIES[definition.strategy](pool, ask, definition))
+
+
+def enough(pool: Candidates, ask: Ask, ordered: Ordered) -> Ordered:
+    """`ordered`, if it reaches the budget. Raises CompositionError if not."""
     if len(ordered.positions) < ask.budget:
         raise CompositionError(
             f"{ask.who}: {len(ordered.positions):,} samples can be drawn from {pool.total:,} candidates",
