@@ -8,7 +8,7 @@ small island for land (of 22,620 rows uniform over land, one on Tahiti counted 9
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,15 +29,16 @@ FINEST_KM2 = _EARTH_KM2 / (BASE[0] * BASE[1] << 2 * LEVELS)
 """Area of a finest cell."""
 
 
-def weights(lon: F64, lat: F64, land: Land) -> F64:
+def weights(lon: F64, lat: F64, land: Land, pyramid: Sequence[I64] | None = None) -> F64:
     """Land area that each row stands for, in km2: float64 [N], > 0. Degrees, WGS84, longitude first.
 
     The land of a row's cell (the smallest that keeps LEAST_ROWS rows in each of its landed quarters), shared by the rows
-    in it. Rows of a cell in which `land` finds none share half of a finest cell.
+    in it. Rows of a cell in which `land` finds none share half of a finest cell. `pyramid`: rows in the cells of each
+    level, from the base, of a larger pool that these rows are part of.
     """
     column, row = cells(lon, lat, LEVELS)
     lands = _lands(land)
-    counts = [_count(column >> (LEVELS - level), row >> (LEVELS - level), level) for level in range(LEVELS + 1)]
+    counts = pyramid or [_count(column >> (LEVELS - level), row >> (LEVELS - level), level) for level in range(LEVELS + 1)]
     leaf = np.zeros(len(column), dtype=np.int64)  # level of each row's cell
     quartered = np.ones(BASE[::-1], dtype=bool)
     for level in range(LEVELS):
@@ -75,7 +76,23 @@ def _lands(land: Land) -> list[I64]:
     high, wide = _shape(LEVELS)
     lon = (np.arange(wide) + 0.5) / wide * 360 - 180
     lat = np.degrees(np.arcsin((np.arange(high) + 0.5) / high * 2 - 1))
-    found = [np.asarray(land(np.tile(lon, high), np.repeat(lat, wide)), dtype=np.int64).reshape(high, wide)]
+    return pyramid_of(np.asarray(land(np.tile(lon, high), np.repeat(lat, wide)), dtype=np.int64).reshape(high, wide))
+
+
+def no_rows() -> I64:
+    """Rows in each finest cell where there are none: int64 [1024, 2048], from the south and from 180 degrees west."""
+    return np.zeros(_shape(LEVELS), dtype=np.int64)
+
+
+def add_rows(finest: I64, lon: F64, lat: F64) -> None:
+    """Adds rows to those in each finest cell."""
+    column, row = cells(lon, lat, LEVELS)
+    np.add.at(finest, (row, column), 1)
+
+
+def pyramid_of(finest: I64) -> list[I64]:
+    """What is counted in the cells of each level, from the base, of what is counted in the finest ones."""
+    found = [finest]
     for _ in range(LEVELS):
         found.insert(0, _quarters(found[0]).sum(axis=(1, 3)))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -88,7 +90,12 @@ def farthest_point(pool: Candidates, ask: Ask, how: config.FarthestPoint) -> Ord
     The first is the smallest number, and ties go to it; budgets nest. Time is rows x samples x columns; beyond MOST_STEPS
     it is refused, and `candidates: m` takes only the first m rows by number. Rows that lack a feature are left out.
     """
-    rows, x = features.quantised(pool, how.columns, ask.who)
+    return farthest(pool, ask, how)
+
+
+def farthest(pool: Candidates, ask: Ask, how: config.FarthestPoint, ranges: Sequence[features.Ends] | None = None) -> Ordered:
+    """`farthest_point`; `ranges`: of the columns of a larger pool, of which `pool` has at least the rows that matter."""
+    rows, x = features.quantised(pool, how.columns, ask.who, ranges)
     by_number = order.by_number(pool.numbers[rows], n=how.candidates)
     rows, x = rows[by_number], x[:, by_number]
     n = min(ask.n, len(rows))

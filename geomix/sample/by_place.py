@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -38,21 +40,40 @@ def cities(pool: Candidates, ask: Ask, how: config.Cities) -> Ordered:
     Every city has the same share: they take turns, in an order keyed by the draw seed. The k-th point about a city is
     keyed by (draw seed, city, k); each point takes the nearest candidate that no earlier one took.
     """
-    from geomix.sample import unused  # loads a compiler: only for those who need it
+    return about(pool, ask, points(how, ask, len(pool)))[0]
 
+
+@dataclass(frozen=True)
+class Points:
+    """Points scattered about `cities` cities, in the order in which they take candidates: degrees, float64 [T]."""
+
+    cities: int
+    lon: F64
+    lat: F64
+
+
+def points(how: config.Cities, ask: Ask, rows: int) -> Points:
+    """The points of a `cities` composition of a pool of `rows` candidates."""
     lon, lat, numbers = _turns(largest(how), ask.draw_seed)
-    count = min(ask.n, len(pool))
+    count = min(ask.n, rows)
     turn, city = np.divmod(np.arange(count), max(len(lon), 1))
     # Two numbers a point, from a SplitMix64 stream of each city.
     with np.errstate(over="ignore"):
         base = ids.splitmix64(numbers[city]) + np.uint64(2) * turn.astype(np.uint64)
         u1, u2 = (ids.unit_interval(ids.splitmix64(base + np.uint64(step))) for step in (0, 1))
     to_lon, to_lat = sphere.gaussian_offsets(lon[city], lat[city], how.sigma_km, u1, u2)
-    found, far = unused.nearest_unused(pool.lon, pool.lat, pool.numbers, to_lon, to_lat)
+    return Points(len(lon), to_lon, to_lat)
+
+
+def about(pool: Candidates, ask: Ask, to: Points) -> tuple[Ordered, F64]:
+    """The candidates that the points take, and how far each was, in whole metres: float64 [T]."""
+    from geomix.sample import unused  # loads a compiler: only for those who need it
+
+    found, far = unused.nearest_unused(pool.lon, pool.lat, pool.numbers, to.lon, to.lat)
     km = far[: ask.budget] / 1000
     note = {f"p{q}": round(float(np.percentile(km, q)), 1) for q in (50, 95, 100)} if len(km) else {}
     # A pool without rows near a city gives the nearest it has: these distances say how far that was.
-    return plain(ask, found, cities=len(lon), km_from_point_to_sample=note)
+    return plain(ask, found, cities=to.cities, km_from_point_to_sample=note), far
 
 
 def largest(how: config.Cities) -> pd.DataFrame:
@@ -92,33 +113,57 @@ def clustered(pool: Candidates, ask: Ask, how: config.Clustered) -> Ordered:
     rows or over land area); they do not depend on the budget. A candidate belongs to its nearest centre (great circle, in
     whole metres, ties to the earlier centre). A disc that runs dry is an error that names it, or is filled from the others.
     """
-    centres = _centres(pool, ask, how)
-    at = sphere.unit_vectors(pool.lon[centres], pool.lat[centres])
-    reach = sphere.chord(how.radius_km * 1000 + 1)
-    rows = nearest.Cells(pool.lon, pool.lat).near(at, reach)
-    codes = np.full(len(pool), -1, dtype=np.int32)
-    tree = scipy.spatial.cKDTree(at)
-    for start in range(0, len(rows), 1 << 20):
-        part = rows[start : start + (1 << 20)]
-        codes[part] = _nearest_centre(tree, sphere.unit_vectors(pool.lon[part], pool.lat[part]), round(how.radius_km * 1000))
-    width = len(str(len(centres)))
-    names = [f"disc_{n + 1:0{width}d}" for n in range(len(centres))]
-    found = by_groups(pool, ask, codes, names, np.ones(len(names)), "discs")
-    notes = dict(found.notes)
-    notes["outside"] = notes.pop("without_value")
-    return Ordered(found.positions, found.strata, found.requested, {**notes, "centres": pool.ids_at(centres)})
-
-
-def _centres(pool: Candidates, ask: Ask, how: config.Clustered) -> I64:
-    numbers = order.own_numbers(pool.numbers, "centres", ask.draw_seed)
     weights = area.weights(pool.lon, pool.lat, is_land) if how.weight == "area" else None
+    return about_centres(pool, ask, centres(pool, ask, how, weights))
+
+
+@dataclass(frozen=True)
+class Centres:
+    """Centres of discs of `radius_m`, in their order: ids, and degrees, float64 [K]."""
+
+    ids: list[str]
+    lon: F64
+    lat: F64
+    radius_m: float
+
+    def codes(self, lon: F64, lat: F64) -> npt.NDArray[np.int32]:
+        """The disc of each point, int32 [N]; -1: none."""
+        at = sphere.unit_vectors(self.lon, self.lat)
+        rows = nearest.Cells(lon, lat).near(at, sphere.chord(self.radius_m + 1))
+        codes = np.full(len(lon), -1, dtype=np.int32)
+        tree = scipy.spatial.cKDTree(at)
+        for start in range(0, len(rows), 1 << 20):
+            part = rows[start : start + (1 << 20)]
+            codes[part] = _nearest_centre(tree, sphere.unit_vectors(lon[part], lat[part]), round(self.radius_m))
+        return codes
+
+
+def about_centres(pool: Candidates, ask: Ask, found: Centres) -> Ordered:
+    """Equal counts of the candidates within the discs."""
+    width = len(str(len(found.ids)))
+    names = [f"disc_{n + 1:0{width}d}" for n in range(len(found.ids))]
+    ordered = by_groups(pool, ask, found.codes(pool.lon, pool.lat), names, np.ones(len(names)), "discs")
+    notes = dict(ordered.notes)
+    notes["outside"] = notes.pop("without_value")
+    return Ordered(ordered.positions, ordered.strata, ordered.requested, {**notes, "centres": found.ids})
+
+
+def centre_numbers(pool: Candidates, draw_seed: int) -> ids.U64:
+    """The numbers, uint64 [N], in whose order candidates become centres."""
+    return order.own_numbers(pool.numbers, "centres", draw_seed)
+
+
+def centres(pool: Candidates, ask: Ask, how: config.Clustered, weights: F64 | None) -> Centres:
+    """The first candidates at different places, in an order of their own. Raises CompositionError: fewer than that."""
+    numbers = centre_numbers(pool, ask.draw_seed)
     count = how.clusters
     while True:  # rows at one place are one centre: look further until there are enough places
         count = min(2 * count, len(pool))
         head = order.by_number(numbers, weights, count)
         _, first = np.unique(np.column_stack([pool.lon[head], pool.lat[head]]), axis=0, return_index=True)
         if len(first) >= how.clusters:
-            return head[np.sort(first)[: how.clusters]]
+            rows = head[np.sort(first)[: how.clusters]]
+            return Centres(pool.ids_at(rows), pool.lon[rows], pool.lat[rows], how.radius_km * 1000)
         if count == len(pool):
             raise CompositionError(
                 f"{ask.who}: {how.clusters:,} clusters are asked for, but the candidates lie at {len(first):,} places",

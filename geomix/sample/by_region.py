@@ -51,7 +51,7 @@ def where(pool: Candidates, ask: Ask, how: config.Where) -> Ordered:
     mask = pool.select(how.expr, ask.who)
     if not mask.any():
         raise CompositionError(
-            f"{ask.who}: `{how.expr}` holds for none of {len(pool):,} candidates",
+            f"{ask.who}: `{how.expr}` holds for none of {pool.total:,} candidates",
             wanted=f"{ask.budget:,} samples",
             remedy="check names and values: text is case-sensitive, and null counts as false",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,13 @@ class Candidates:
     table: pa.Table
     numbers: ids.U64
     known: tuple[str, ...]
+    of: int | None = None
+    """Where these rows are all that matters of a larger pool (`beyond`): the candidates that it has."""
+
+    @property
+    def total(self) -> int:
+        """Candidates that there are, for messages."""
+        return len(self) if self.of is None else self.of
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -82,13 +89,13 @@ class Candidates:
         Raises DataError with DuckDB's own words if it is not valid, CompositionError if it holds for other rows each time.
         """
         rows = self.table.append_column("_row", pa.array(np.arange(len(self))))
-        mask = _holds(rows, expression, who, len(self))
+        mask = _holds(rows, expression, who, self.known)
         # Asked again with the rows in another order: slices share memory, so this copies nothing.
         size = max(len(self) // 7, 1)
         turned = (
             pa.concat_tables([rows.slice(start, size) for start in reversed(range(0, len(self), size))]) if len(self) else rows
         )
-        if (mask != _holds(turned, expression, who, len(self))).any():
+        if (mask != _holds(turned, expression, who, self.known)).any():
             raise CompositionError(
                 f"{who}: `{expression}` holds for other rows each time it is asked",
                 wanted="an expression of the columns alone",
@@ -141,32 +148,63 @@ def read(pool_uri: str, columns: Sequence[str] | None, draw_seed: int) -> Candid
     Names that no table has are left out: whoever needs them explains. Raises PoolError, DataError.
     """
     with tempfile.TemporaryDirectory() as folder:
-        parts = {name: _local(pool_uri, name, Path(folder)) for name in FILES}
-        schemas = {name: _schema(found[0], pool_uri, name) for name, found in parts.items() if found}
-        known = [c for name, s in schemas.items() for c in s.names if c != "geometry" and (name == FILES[0] or c != "id")]
-        twice = [c for n, c in enumerate(known) if c in known[:n]]
-        if twice:
-            raise PoolError(
-                f"column {twice[0]!r} is both one of the pool's own columns and a stratum",
-                remedy="rename it in the table, or leave it out of the pool's `columns:`",
-            )
-        # DuckDB's names have no case: `Landcover` in an expression is the column `landcover`.
-        asked = None if columns is None else {c.casefold() for c in columns}
-        whole: pa.Table | None = None
-        for name, schema in schemas.items():
-            always = ("id", "id64", "lon", "lat") if name == FILES[0] else ("id",)
-            wanted = [c for c in schema.names if c in always or (c in known and (asked is None or c.casefold() in asked))]
-            if whole is not None and wanted == ["id"]:
+        return collected(opened(pool_uri, columns, Path(folder)), draw_seed)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The tables of a pool's folder, none of them read: local parts, schemas, and the columns of each that are wanted."""
+
+    uri: str
+    parts: Mapping[str, Sequence[Path]]
+    schemas: Mapping[str, pa.Schema]
+    wanted: Mapping[str, list[str]]
+    """Of those tables that have any, beside `id`."""
+    known: tuple[str, ...]
+
+    def same_rows(self, name: str) -> bool:
+        """Whether table `name` names the pool's hash: then its rows are in the pool's order, and ids need not be compared."""
+        return _same_rows(self.schemas[FILES[0]], self.schemas[name])
+
+
+def opened(pool_uri: str, columns: Sequence[str] | None, folder: Path) -> Opened:
+    """The tables of a pool with `columns` (None: all), beside id, lon and lat; remote ones are copied into `folder`.
+
+    Names that no table has are left out. Raises PoolError, DataError.
+    """
+    parts = {name: _local(pool_uri, name, folder) for name in FILES}
+    schemas = {name: _schema(found[0], pool_uri, name) for name, found in parts.items() if found}
+    known = [c for name, s in schemas.items() for c in s.names if c != "geometry" and (name == FILES[0] or c != "id")]
+    twice = [c for n, c in enumerate(known) if c in known[:n]]
+    if twice:
+        raise PoolError(
+            f"column {twice[0]!r} is both one of the pool's own columns and a stratum",
+            remedy="rename it in the table, or leave it out of the pool's `columns:`",
+        )
+    # DuckDB's names have no case: `Landcover` in an expression is the column `landcover`.
+    asked = None if columns is None else {c.casefold() for c in columns}
+    wanted = {}
+    for name, schema in schemas.items():
+        always = ("id", "id64", "lon", "lat") if name == FILES[0] else ("id",)
+        read = [c for c in schema.names if c in always or (c in known and (asked is None or c.casefold() in asked))]
+        if read != ["id"]:
+            wanted[name] = read
+    return Opened(pool_uri, parts, schemas, wanted, tuple(known))
+
+
+def collected(pool: Opened, draw_seed: int) -> Candidates:
+    """All candidates of a pool, in memory. Raises PoolError, DataError."""
+    whole: pa.Table | None = None
+    for name, wanted in pool.wanted.items():
+        if whole is not None and pool.same_rows(name):
+            table = _read(pool.parts[name], [c for c in wanted if c != "id"])
+            if len(table) == len(whole):
+                whole = _beside(whole, table)
                 continue
-            if whole is not None and _same_rows(schemas[FILES[0]], schema):
-                table = _read(parts[name], [c for c in wanted if c != "id"])
-                if len(table) == len(whole):
-                    whole = _beside(whole, table)
-                    continue
-            table = _by_id(_read(parts[name], wanted), f"{pool_uri}/{name}")
-            whole = table if whole is None else _joined(whole, table, f"{pool_uri}: {name}")
+        table = _by_id(_read(pool.parts[name], wanted), f"{pool.uri}/{name}")
+        whole = table if whole is None else _joined(whole, table, f"{pool.uri}: {name}")
     assert whole is not None
-    return of_table(whole, draw_seed, known)
+    return of_table(whole, draw_seed, pool.known)
 
 
 def content_hash(pool: Candidates) -> str:
@@ -262,7 +300,7 @@ def _rising(names: pa.ChunkedArray) -> bool:
     return rises is not False  # None: fewer than two rows
 
 
-def _holds(rows: pa.Table, expression: str, who: str, count: int) -> Mask:
+def _holds(rows: pa.Table, expression: str, who: str, known: Sequence[str]) -> Mask:
     with duckdb.connect() as connection:
         # An expression of a study file must not read or write files.
         connection.execute("SET enable_external_access = false")
@@ -272,9 +310,9 @@ def _holds(rows: pa.Table, expression: str, who: str, count: int) -> Mask:
         except duckdb.Error as error:
             raise DataError(
                 f"{who}: `{expression}`: {str(error).splitlines()[0]}",
-                wanted=f"a DuckDB boolean over: {', '.join(c for c in rows.column_names if c != '_row')}",
+                wanted=f"a DuckDB boolean over: {', '.join(c for c in known if c != 'id64')}",
             ) from None
-    mask = np.zeros(count, dtype=bool)
+    mask = np.zeros(len(rows), dtype=bool)
     mask[np.asarray(found, dtype=np.int64)] = True
     return mask
 

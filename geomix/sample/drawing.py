@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from geomix import manifest
-from geomix.errors import CompositionError
-from geomix.sample import candidates, exclude, stats, strategies
-from geomix.sample.candidates import Candidates
+from geomix.sample import beyond, candidates, stats, strategies
+from geomix.sample.beyond import Drawn
 from geomix.sample.recipe import Recipe
 from geomix.sample.strategies import Ask, Ordered
 
@@ -20,21 +21,22 @@ from geomix.sample.strategies import Ask, Ordered
 def write(folder: str, recipe: Recipe, key: str, pool_uri: str | None = None) -> dict[str, int]:
     """Draws `recipe` and writes manifest.parquet and manifest.json into `folder`; counts of what was drawn and left out.
 
-    `key`: the recipe's hash, kept in the manifest. `pool_uri`: a nearer copy of the pool to read from. Raises
-    CompositionError, PoolError, DataError.
+    `key`: the recipe's hash, kept in the manifest. `pool_uri`: a nearer copy of the pool to read from. A pool that is too large
+    for memory is drawn from in passes (`beyond`), with the same result. Raises CompositionError, PoolError, DataError.
     """
-    everything = _candidates(recipe, pool_uri or str(recipe.pool["uri"]))
-    left, removed = _away_from_tasks(everything, recipe)
-    ask = recipe.ask
-    ordered = strategies.draw(left, ask, recipe.definition)
+    drawn = _drawn(recipe, pool_uri or str(recipe.pool["uri"]))
+    left, ordered, ask = drawn.pool, drawn.ordered, recipe.ask
     text = {name: left.text(name) for name in stats.STRATA if name in left.table.column_names}
+    head = ordered.positions[: ask.budget]
     description = {
         **recipe.decides,
         "pool": dict(recipe.pool),
         "recipe": key,
-        "excluded": {"near_tasks_km": recipe.near_tasks_km, "rows": removed, "of": len(everything)},
+        "excluded": {"near_tasks_km": recipe.near_tasks_km, "rows": drawn.removed, "of": drawn.rows},
         **_counts(ordered, ask),
-        **stats.describe_columns(left.lon, left.lat, text, ordered.positions[: ask.budget]),
+        **stats.describe_columns(left.lon, left.lat, text, head),
+        # Of all candidates: a large pool's rows that were not kept count too.
+        "coverage": stats.coverage(stats.cell_counts(left.lon[head], left.lat[head]), drawn.cells),
     }
     rows = pd.DataFrame(
         {
@@ -44,26 +46,26 @@ def write(folder: str, recipe: Recipe, key: str, pool_uri: str | None = None) ->
         }
     )
     manifest.write(folder, manifest.Manifest(rows, ask.budget, description))
-    return {"drawn": ask.budget, "reserves": len(rows) - ask.budget, "excluded": removed}
+    return {"drawn": ask.budget, "reserves": len(rows) - ask.budget, "excluded": drawn.removed}
 
 
-def _candidates(recipe: Recipe, pool_uri: str) -> Candidates:
+def _drawn(recipe: Recipe, pool_uri: str) -> Drawn:
+    """The draw, in memory or in passes over the pool's files: by size."""
     read = strategies.columns(recipe.definition, recipe.parts)
     columns = None if read is None else [*read, *stats.STRATA]
-    return candidates.read(pool_uri, columns, recipe.draw_seed)
-
-
-def _away_from_tasks(everything: Candidates, recipe: Recipe) -> tuple[Candidates, int]:
-    if recipe.places is None or recipe.near_tasks_km <= 0:
-        return everything, 0
-    near = exclude.near(everything.lon, everything.lat, recipe.places, recipe.near_tasks_km)
-    if near.all():
-        raise CompositionError(
-            f"composition {recipe.label!r}: all {len(everything):,} rows of pool {recipe.pool['name']!r} lie within "
-            f"{recipe.near_tasks_km:g} km of a task's place",
-            remedy="lower `exclude: near_tasks_km`, or take another pool",
-        )
-    return everything.keep(~near), int(near.sum())
+    with tempfile.TemporaryDirectory() as folder:
+        pool, room = candidates.opened(pool_uri, columns, Path(folder)), beyond.limit()
+        if beyond.needed(pool) > room:
+            return beyond.draw(pool, recipe, room)
+        everything = candidates.collected(pool, recipe.draw_seed)
+    left = everything
+    if recipe.zone is not None:
+        near = recipe.zone(everything.lon, everything.lat)
+        if near.all():
+            raise recipe.nothing_left(len(everything))
+        left = everything.keep(~near)
+    ordered = strategies.draw(left, recipe.ask, recipe.definition)
+    return Drawn(left, ordered, len(everything), len(everything) - len(left), stats.cell_counts(left.lon, left.lat))
 
 
 def _counts(ordered: Ordered, ask: Ask) -> dict[str, Any]:

@@ -26,15 +26,30 @@ def mix(pool: Candidates, ask: Ask, how: config.Mix) -> Ordered:
 
     quota exact: a part that runs dry before its share is a CompositionError; water_fill: the others take its turns.
     """
+    parts = [draw(pool, part, ask.parts[name]) for name, part in asked(ask, how).items()]
+    return mixed(ask, how, parts, len(pool))
+
+
+def asked(ask: Ask, how: config.Mix) -> dict[str, Ask]:
+    """What is asked of each part of a mixture, in order of name."""
+    names, shares = _shares(how)
+    # n turns use at most n samples of each part: what a turn skips is in the mixture already.
+    return {
+        name: replace(ask, budget=quota, reserves=ask.n - quota, name=f"{ask.name}, part {name}")
+        for name, quota in zip(names, order.quotas(shares, ask.budget).tolist(), strict=True)
+    }
+
+
+def _shares(how: config.Mix) -> tuple[list[str], F64]:
     names = sorted(how.of)
-    shares = np.asarray([how.of[name] for name in names], dtype=np.float64)
+    return names, np.asarray([how.of[name] for name in names], dtype=np.float64)
+
+
+def mixed(ask: Ask, how: config.Mix, parts: Sequence[Ordered], size: int) -> Ordered:
+    """The mixture of what was drawn for each of its parts, in order of name: positions below `size`."""
+    names, shares = _shares(how)
     quotas = order.quotas(shares, ask.budget)
-    parts = []
-    for name, quota in zip(names, quotas.tolist(), strict=True):
-        # n turns use at most n samples of each part: what a turn skips is in the mixture already.
-        part = replace(ask, budget=quota, reserves=ask.n - quota, name=f"{ask.name}, part {name}")
-        parts.append(draw(pool, part, ask.parts[name]))
-    head, origin = interleave_unused([p.positions for p in parts], shares, ask.n, len(pool))
+    head, origin = interleave_unused([p.positions for p in parts], shares, ask.n, size)
     counts = np.bincount(origin[: ask.budget], minlength=len(names))
     dry = [n for n in range(len(names)) if counts[n] < quotas[n]]
     if dry and ask.quota == "exact":
@@ -116,7 +131,7 @@ def placebo(pool: Candidates, ask: Ask, how: config.Placebo) -> Ordered:
 @register("ids")
 def own_list(pool: Candidates, ask: Ask, how: config.Ids) -> Ordered:
     """The user's own list, in its order. Raises CompositionError for ids that are repeated or no candidates."""
-    wanted = pa.array(tables.read(how.uri, [how.column])[how.column].map(str).tolist(), type=pa.string())
+    wanted = listed(how)
     counted = wanted.value_counts()
     twice = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
     if len(twice):
@@ -137,6 +152,11 @@ def own_list(pool: Candidates, ask: Ask, how: config.Ids) -> Ordered:
             remedy="leave them out of the list, or lower `exclude: near_tasks_km`",
         )
     return plain(ask, positions, listed=len(wanted))
+
+
+def listed(how: config.Ids) -> pa.Array:
+    """The user's ids in their order, as text."""
+    return pa.array(tables.read(how.uri, [how.column])[how.column].map(str).tolist(), type=pa.string())
 
 
 def _some(values: pa.Array) -> str:

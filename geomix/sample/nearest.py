@@ -18,6 +18,9 @@ CELL = 2 / (_SIDE - 2)
 SMALL = 300_000
 """Pools up to this many rows are searched whole: their trees cost less than the cells."""
 
+FINEST = 0.05
+"""Least side of the cells of a map of caps, degrees: 5.6 km."""
+
 
 class Cells:
     """Rows by the cells of a cube around the Earth: finds those near targets, without trouble at poles and dateline."""
@@ -40,6 +43,40 @@ class Cells:
         cube = np.zeros(_SIDE**3, dtype=bool)
         cube[at[(at >= 0) & (at < _SIDE**3)]] = True
         return np.flatnonzero(cube[self.keys]).astype(np.int64)
+
+
+class Caps:
+    """Caps of `metres` [T] about targets (degrees, float64 [T]), drawn on a map: which rows may lie in one."""
+
+    def __init__(self, lon: F64, lat: F64, metres: F64) -> None:
+        angle = np.degrees(np.minimum((metres + 1) / sphere.RADIUS_M, np.pi))
+        self._high = int(180 / np.clip(angle.min() / 2, FINEST, 1.0))
+        rows, wide = self._high, 2 * self._high
+        south, north = lat - angle, lat + angle
+        # Half the width of a cap in degrees of longitude: everything where it holds a pole.
+        polar = (south <= -90) | (north >= 90)
+        sine = np.sin(np.radians(np.minimum(angle, 90))) / np.maximum(np.cos(np.radians(lat)), 1e-12)
+        half = np.where(polar, 180.0, np.degrees(np.arcsin(np.minimum(sine, 1.0))))
+        low, high = (np.clip(np.floor((y + 90) / 180 * rows).astype(np.int64), 0, rows - 1) for y in (south, north))
+        left, right = (np.floor((x + 180) / 180 * rows).astype(np.int64) for x in (lon - half, lon + half))
+        around = right - left >= wide - 1
+        left, right = np.where(around, 0, left % wide), np.where(around, wide - 1, right % wide)
+        wraps = left > right
+        # Corners of rectangles, whose running sums count how many rectangles a cell is in.
+        map_ = np.zeros((rows + 1, wide + 1), dtype=np.int32)
+        for west, east, these in (
+            (left, np.where(wraps, wide - 1, right), slice(None)),
+            (np.zeros_like(left), right, wraps),
+        ):
+            for y, x, sign in ((low, west, 1), (low, east + 1, -1), (high + 1, west, -1), (high + 1, east + 1, 1)):
+                np.add.at(map_, (y[these], x[these]), sign)
+        self._map = np.cumsum(np.cumsum(map_, axis=0, out=map_), axis=1, out=map_) > 0
+
+    def holds(self, lon: F64, lat: F64) -> npt.NDArray[np.bool_]:
+        """Mask [N]: False where a point lies in none of the caps for certain. Degrees, WGS84."""
+        y = np.clip(np.floor((lat + 90) / 180 * self._high).astype(np.int64), 0, self._high - 1)
+        x = np.floor((lon + 180) / 180 * self._high).astype(np.int64) % (2 * self._high)
+        return np.asarray(self._map[y, x], dtype=bool)
 
 
 def _cell(vectors: F64) -> npt.NDArray[np.int32]:

@@ -62,10 +62,14 @@ def by_group(numbers: ids.U64, codes: npt.NDArray[Any], shares: F64, have: I64, 
     `codes` [N]: group of each row, -1: left out; `shares` (> 0), `have` [groups]: rows of each. It is
     `interleave(codes, shares)` over all rows in order of number, of which only each group's head is sorted.
     """
-    turns = np.bincount(_turns(shares, have, n), minlength=len(shares))
-    rows = heads(numbers, codes, have, turns)
+    rows = heads(numbers, codes, have, taken(shares, have, n))
     rows = rows[np.argsort(numbers[rows], kind="stable")]
     return rows[interleave(codes[rows], shares)][:n]
+
+
+def taken(shares: F64, have: I64, n: int) -> I64:
+    """How many of the first `n` turns each group has when groups that hold `have` rows run dry: int64 [groups]."""
+    return np.bincount(_turns(shares, have, n), minlength=len(shares))
 
 
 def heads(numbers: ids.U64, codes: npt.NDArray[Any], have: I64, wanted: I64) -> I64:
@@ -74,16 +78,25 @@ def heads(numbers: ids.U64, codes: npt.NDArray[Any], have: I64, wanted: I64) -> 
     Numbers are uniform, so a group's head lies below a cut that its size tells; a cut that was too low is doubled.
     """
     wanted = np.minimum(wanted, have)
-    share = (wanted + 6 * np.sqrt(wanted) + 16) / np.maximum(have, 1)
+    share = head_share(wanted, have)
     while True:
-        cut = (np.minimum(share, 0.5) * 2.0**64).astype(np.uint64)
-        cut[share > 0.5] = np.uint64(2**64 - 1)
-        below = (numbers <= np.append(cut, np.uint64(0))[codes]) & (codes >= 0)
-        rows = np.flatnonzero(below).astype(np.int64)
+        rows = np.flatnonzero(below(numbers, codes, share)).astype(np.int64)
         short = np.bincount(codes[rows], minlength=len(have)) < wanted
         if not short.any():
             return rows
         share[short] *= 2
+
+
+def head_share(wanted: I64, have: I64) -> F64:
+    """Share of each group's numbers below which its `wanted` smallest almost surely lie: float64 [groups]; > 0.5 is all."""
+    return np.asarray((wanted + 6 * np.sqrt(wanted) + 16) / np.maximum(have, 1), dtype=np.float64)
+
+
+def below(numbers: ids.U64, codes: npt.NDArray[Any], share: F64) -> npt.NDArray[np.bool_]:
+    """Mask [N] of the numbers in the lowest `share` [groups] of all possible ones; above 0.5 a group's share is all."""
+    cut = (np.minimum(share, 0.5) * 2.0**64).astype(np.uint64)
+    cut[share > 0.5] = np.uint64(2**64 - 1)
+    return np.asarray((numbers <= np.append(cut, np.uint64(0))[codes]) & (codes >= 0), dtype=bool)
 
 
 def interleave(group: npt.NDArray[Any], shares: F64) -> I64:

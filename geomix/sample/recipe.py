@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from geomix import atlas, config, ids, store, tables
-from geomix.errors import DataError
+from geomix.errors import CompositionError, DataError
 from geomix.sample import exclude, strategies
 from geomix.sample.strategies import Ask
+
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 SCHEMA = 2
 """Raised when the same recipe gives another draw, or manifest.json other contents."""
@@ -62,6 +67,22 @@ class Recipe:
             "quota": None if used <= WITHOUT_QUOTA else self.quota,
             "near_tasks_km": self.near_tasks_km,
         }
+
+    @property
+    def zone(self) -> Callable[[F64, F64], Mask] | None:
+        """(longitudes, latitudes) in degrees -> mask of the points near a task's place; None: nothing is excluded."""
+        places = self.places
+        if places is None or self.near_tasks_km <= 0:
+            return None
+        return lambda lon, lat: exclude.near(lon, lat, places, self.near_tasks_km)
+
+    def nothing_left(self, rows: int) -> CompositionError:
+        """What to raise if all `rows` of the pool lie in the exclusion zone."""
+        return CompositionError(
+            f"composition {self.label!r}: all {rows:,} rows of pool {self.pool['name']!r} lie within "
+            f"{self.near_tasks_km:g} km of a task's place",
+            remedy="lower `exclude: near_tasks_km`, or take another pool",
+        )
 
     def inputs(self) -> dict[str, str]:
         """Hashes of the pool, of its columns that the pool hash leaves out, and of maps and files that are read beside it."""

@@ -75,10 +75,14 @@ def draw(pool: Candidates, ask: Ask, definition: config.Composition) -> Ordered:
     """
     if definition.strategy not in STRATEGIES:
         raise CompositionError(f"{ask.who}: strategy {definition.strategy!r} draws nothing")
-    ordered = STRATEGIES[definition.strategy](pool, ask, definition)
+    return enough(pool, ask, STRATEGIES[definition.strategy](pool, ask, definition))
+
+
+def enough(pool: Candidates, ask: Ask, ordered: Ordered) -> Ordered:
+    """`ordered`, if it reaches the budget. Raises CompositionError if not."""
     if len(ordered.positions) < ask.budget:
         raise CompositionError(
-            f"{ask.who}: {len(ordered.positions):,} samples can be drawn from {len(pool):,} candidates",
+            f"{ask.who}: {len(ordered.positions):,} samples can be drawn from {pool.total:,} candidates",
             wanted=f"{ask.budget:,} samples (`budget:`)",
             remedy="lower `budget:`, enlarge the pool, or widen the composition (or `exclude:` less)",
         )

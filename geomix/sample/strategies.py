@@ -16,9 +16,9 @@ import duckdb
 from geomix import config
 from geomix.sample import blue_noise, by_entropy, by_feature, by_place, by_region, mixtures
 from geomix.sample.by_place import is_land, largest
-from geomix.sample.registry import STRATEGIES, Ask, Ordered, draw, register
+from geomix.sample.registry import STRATEGIES, Ask, Ordered, draw, enough, register
 
-__all__ = ["STRATEGIES", "Ask", "Ordered", "columns", "draw", "is_land", "largest", "register"]
+__all__ = ["STRATEGIES", "Ask", "Ordered", "columns", "draw", "enough", "is_land", "largest", "register"]
 
 MODULES = (blue_noise, by_entropy, by_feature, by_place, by_region, mixtures)
 """Where the strategies live: importing them fills the table."""
@@ -37,12 +37,20 @@ def columns(definition: config.Composition, parts: Mapping[str, config.Compositi
 
 def expression_columns(expression: str) -> list[str] | None:
     """Names that a DuckDB expression refers to, in order of name; None if it does not parse or says `*`."""
+    found: set[str] = set()
+    return sorted(found) if _collect(_tree(expression), found) else None
+
+
+def has_subquery(expression: str) -> bool:
+    """Whether a DuckDB expression asks a query of its own, so that it depends on other rows; False if it does not parse."""
+    return '"class": "SUBQUERY"' in json.dumps(_tree(expression))
+
+
+def _tree(expression: str) -> Any:
     with duckdb.connect() as connection:
         query = f"SELECT 1 FROM rows WHERE ({expression}\n)"
         row = connection.execute("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [query]).fetchone()
-    tree = json.loads(row[0]) if row else None
-    found: set[str] = set()
-    return sorted(found) if _collect(tree, found) else None
+    return json.loads(row[0]) if row else None
 
 
 def _collect(node: Any, found: set[str]) -> bool:
