@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from typer.core import TyperGroup
 
 from geomix import store, study_file, workdir
@@ -61,8 +62,8 @@ def fail(error: GeomixError) -> NoReturn:
 
 
 def plain(text: str) -> str:
-    """`text` without meaning to rich: a bracket is a bracket."""
-    return text.replace("[", r"\[")
+    """`text` without meaning to rich: a bracket is a bracket, whatever stands before it."""
+    return escape(text)
 
 
 def explained(work: Callable[[], T]) -> T:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from rich.table import Table
 
 from geomix import config, store, study_file
-from geomix.cli_common import absolute, console, explained, group
+from geomix.cli_common import absolute, console, explained, group, plain
 from geomix.errors import StudyError
 
 app = group(
@@ -48,7 +48,7 @@ def draw(
 
         source, asked = absolute(pool), _compositions(composition or (), compositions)
         wanted = expand(asked, PoolColumns(source))
-        table = Table("composition", "seed", "drawn", "reserves", "excluded", "seconds", title=f"pool {pool}")
+        table = Table("composition", "seed", "drawn", "reserves", "excluded", "seconds", title=plain(f"pool {pool}"))
         for done in alone.draw(
             source,
             wanted,
@@ -95,7 +95,7 @@ def stats(
             from geomix.sample import picture
 
             picture.write(absolute(map), read)
-            console.print(f"wrote {map}", highlight=False)
+            console.print(f"wrote {map}", highlight=False, markup=False)
 
     explained(body)
 

@@ -111,37 +111,52 @@ def named(
 ) -> Step:
     """Does `work(folder)` once in a folder that the user has named, where `run` would name it by its key.
 
-    `complete` is written last. A folder that an interrupted command has begun is gone on with; one that holds other files,
-    or the finished work of another key, is an InputError, unless `force` says to replace such work.
+    `complete` is written last. A folder in which an interrupted command began the same work is gone on with; one that holds
+    other files, or other work, is an InputError, unless `force` says to replace such work. A replacement that fails before
+    it has written anything leaves what was there, and one that succeeds leaves nothing of it.
     """
     key = ids.step_key(stage, schema, config, inputs)
     mark, begun = store.join(folder, "complete"), store.join(folder, _BEGUN)
     names = [name for name in store.list_names(folder) if not name.startswith(".writing-")]
-    if "complete" in names:
-        content = store.read_json(mark)
-        if content.get("key") == key:
-            return Step(stage, key, folder, content["outputs"], skipped=True)
-        if not force:
-            raise InputError(
-                f"{folder} holds the files of another {stage}",
-                wanted="an empty folder, or one that the same command wrote",
-                remedy="name another folder with --out, or replace what is there with --force",
-            )
-        store.write_json(begun, {"key": key})
-        store.delete(mark)
-    elif names and _BEGUN not in names:
+    old = next((name for name in ("complete", _BEGUN) if name in names), None)
+    known = store.read_json(store.join(folder, old)) if old is not None else {}
+    there = known.get("key") if isinstance(known, Mapping) else None
+    if old == "complete" and there == key:
+        return Step(stage, key, folder, known["outputs"], skipped=True)
+    if names and old is None:
         raise InputError(f"{folder} holds {', '.join(names[:5])}", wanted="an empty folder", remedy="name another with --out")
-    store.write_json(begun, {"key": key})
+    if old is not None and there != key and not force:
+        what = "holds the files of another" if old == "complete" else "holds what an interrupted command left of another"
+        raise InputError(
+            f"{folder} {what} {stage}",
+            wanted="an empty folder, or one that the same command wrote",
+            remedy="name another folder with --out, or replace what is there with --force",
+        )
+    before = store.listing(folder)
+    store.write_json(begun, {"key": key, "stage": stage})
+    store.delete(mark)
     try:
         outputs = dict(work(folder))
     except BaseException:
-        if store.list_names(folder) == [_BEGUN]:  # what it wrote stays known as unfinished
+        # Nothing was written: as it was before. Else it stays known as unfinished.
+        ours = {"complete", _BEGUN}
+        if _without(store.listing(folder), ours) == _without(before, ours):
+            if old == "complete":
+                store.write_json(mark, known)
             store.delete(begun)
         raise
+    written = store.listing(folder)
+    for name in before:
+        if name not in (_BEGUN, "complete") and written.get(name) == before[name]:
+            store.delete(store.join(folder, name))  # of the work that this one replaces
     finished = {"key": key, "outputs": outputs, "stage": stage, "schema": schema, "config": config, "inputs": inputs}
     store.write_json(mark, finished)
     store.delete(begun)
     return Step(stage, key, folder, outputs, skipped=False)
+
+
+def _without(listing: Mapping[str, str], names: set[str]) -> dict[str, str]:
+    return {name: told for name, told in listing.items() if name not in names}
 
 
 def records(root: str, run: str) -> list[dict[str, Any]]:

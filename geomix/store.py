@@ -35,6 +35,8 @@ _CONNECTION = (
 )
 """What a lost connection to S3 raises beside OSError; by name, because local work needs none of these packages."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+"""Names that no file can have."""
 
 
 def is_local(uri: str) -> bool:
@@ -78,7 +80,7 @@ def filesystem(uri: str) -> tuple[Any, str]:
     protocol = uri.split("://", 1)[0] if "://" in uri else "file"
     try:
         fs = _filesystem(protocol, os.getpid())
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, TypeError) as error:  # TypeError: a protocol that wants a host, such as ftp
         raise InputError(f"{uri}: {error}", wanted="a URI that begins with file:// or s3://") from None
     return fs, str(fs._strip_protocol(uri))
 
@@ -102,6 +104,8 @@ def retrying(what: str, call: Callable[[], T]) -> T:
                 raise DataError(f"{what}: the bucket does not exist", remedy=remedy) from error
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _NO_NAME:
+                raise DataError(f"{what}: {error.strerror}", remedy="choose another name") from error
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise DataError(
                     f"{what}: {error.strerror}", remedy="make room or choose another place, then run again"
@@ -151,6 +155,21 @@ def list_names(uri: str) -> list[str]:
     return retrying(uri, call)
 
 
+def listing(uri: str) -> dict[str, str]:
+    """Files under the folder `uri`, by their path in it, each with a text that changes when the file is written again."""
+    fs, path = filesystem(uri)
+
+    def call() -> dict[str, str]:
+        try:
+            found = fs.find(path, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        told = (("size", "mtime", "ino", "ETag", "LastModified"), path.rstrip("/") + "/")
+        return {name.removeprefix(told[1]): repr([info.get(k) for k in told[0]]) for name, info in found.items()}
+
+    return retrying(uri, call)
+
+
 def read_bytes(uri: str) -> bytes:
     """All bytes at `uri`. Raises FileNotFoundError."""
     fs, path = filesystem(uri)
@@ -188,7 +207,7 @@ class writing:
         folder: str | None = None
         if is_local(self.uri):
             target = local_path(self.uri)
-            retrying(self.uri, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+            _make_folder(target.parent, self.uri)
             folder = str(target.parent)
         handle, name = retrying(self.uri, lambda: tempfile.mkstemp(prefix=".writing-", dir=folder))
         os.close(handle)
@@ -205,6 +224,13 @@ class writing:
             raise DataError(f"{self.uri}: {value.strerror}", remedy="make room, then run again") from value
 
 
+def _make_folder(folder: Path, uri: str) -> None:
+    try:
+        retrying(uri, lambda: folder.mkdir(parents=True, exist_ok=True))
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"{uri}: {error.strerror}: {error.filename}", remedy="name a folder that can be made") from None
+
+
 def publish(path: Path, uri: str) -> None:
     """Makes the local file at `path` the one at `uri`, whole or not at all. Local: it moves, within one file system."""
     if is_local(uri):
@@ -212,7 +238,7 @@ def publish(path: Path, uri: str) -> None:
             os.fsync(file.fileno())
         os.chmod(path, 0o644)
         target = local_path(uri)
-        retrying(uri, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+        _make_folder(target.parent, uri)
         os.replace(path, target)
         return
     fs, name = filesystem(uri)
@@ -223,7 +249,7 @@ def create_exclusive(uri: str, data: bytes) -> bool:
     """Creates `uri` with `data` if nothing is there. False if somebody else was first."""
     if is_local(uri):
         target = local_path(uri)
-        retrying(uri, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+        _make_folder(target.parent, uri)
         return retrying(uri, lambda: _create_local(target, data))
     fs, path = filesystem(uri)
     try:

@@ -228,8 +228,28 @@ def test_an_interrupted_command_leaves_no_complete_and_is_done_again(tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         named(folder, Work(KeyboardInterrupt()))
     assert store.list_names(folder) == ["data", "unfinished.json"]
-    assert not named(folder, Work(), config={"a": 2}).skipped
+    with pytest.raises(errors.InputError, match="holds what an interrupted command left of another pool"):
+        named(folder, Work(), config={"a": 2})
+    assert not named(folder, Work()).skipped
     assert store.list_names(folder) == ["complete", "data"]
+
+
+def test_a_replacement_leaves_nothing_of_the_old_and_a_failed_one_leaves_it_whole(tmp_path: Path) -> None:
+    folder = str(tmp_path / "pool")
+
+    def old(uri: str) -> dict[str, int]:
+        store.write_bytes(store.join(uri, "old", "part-0"), b"1")
+        return {"n": 1}
+
+    def wrong(uri: str) -> dict[str, int]:
+        raise errors.DataError("no such file")
+
+    named(folder, old)
+    with pytest.raises(errors.DataError, match="no such file"):
+        named(folder, wrong, config={"a": 2}, force=True)
+    assert named(folder, old).skipped
+    named(folder, Work(), config={"a": 2}, force=True)
+    assert sorted(store.listing(folder)) == ["complete", "data"]
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
