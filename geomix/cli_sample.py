@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -46,8 +47,12 @@ def draw(
         from geomix.pool.draws import expand
         from geomix.sample import alone
 
+        if not (math.isfinite(reserves) and math.isfinite(near_tasks_km)):
+            raise StudyError("--reserves and --near-tasks-km", wanted="finite numbers")
         source, asked = absolute(pool), _compositions(composition or (), compositions)
         wanted = expand(asked, PoolColumns(source))
+        if not wanted:
+            raise StudyError("none of these compositions draws ids", remedy="name one that does, such as {strategy: uniform}")
         table = Table("composition", "seed", "drawn", "reserves", "excluded", "seconds", title=plain(f"pool {pool}"))
         for done in alone.draw(
             source,
@@ -84,6 +89,8 @@ def stats(
     def body() -> None:
         from geomix.sample import drawn, manifest_stats, stats_tables
 
+        if map is not None and not map.lower().endswith((".png", ".svg")):
+            raise StudyError(f"--map {map}", wanted="a file .png or .svg")
         read = drawn.read([absolute(m) for m in manifests])
         found = manifest_stats.statistics(read, None if places is None else absolute(places))
         if json:

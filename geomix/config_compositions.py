@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import combinations_with_replacement
 from typing import Annotated, Any, Literal
@@ -34,6 +35,11 @@ class Mix(Drawn):
 
     strategy: Literal["mix"]
     of: dict[str, PositiveFloat] = Field(min_length=2)
+
+    @property
+    def has_quotas(self) -> bool:
+        """True: a part may run dry."""
+        return True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,10 +105,9 @@ class Simplex(Drawn):
     def _bounded(self) -> Simplex:
         if len(set(self.values)) != len(self.values):
             raise ValueError("`values:` names a region twice")
-        if len(self.points) > 200:
-            raise ValueError(
-                f"the design has {len(self.points)} compositions, more than 200: lower `degree:` or name fewer values"
-            )
+        count = math.comb(len(self.values) + self.degree - 1, self.degree)
+        if count > 200:
+            raise ValueError(f"the design has {count} compositions, more than 200: lower `degree:` or name fewer values")
         return self
 
 
@@ -184,5 +189,3 @@ def check_names(compositions: Mapping[str, Any]) -> None:
                 raise ValueError(f"{where} cannot be mixed; name a composition that draws ids once")
             if isinstance(composition, Placebo) and not other.labels:
                 raise ValueError(f"{where} reads no strata or features; a placebo of it would be the same draw")
-            if part == name:
-                raise ValueError(f"{where} is this composition itself")

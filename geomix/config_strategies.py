@@ -44,6 +44,11 @@ class Drawn(Strict):
         return False
 
     @property
+    def has_quotas(self) -> bool:
+        """Whether its draw depends on `quota:`."""
+        return False
+
+    @property
     def needs_pixels(self) -> bool:
         """Whether it reads a column that is measured on pixels."""
         return any(name.startswith(MEASURED) for name in self.reads)
@@ -71,6 +76,11 @@ class Stratified(Drawn):
     """Only these values."""
 
     @property
+    def has_quotas(self) -> bool:
+        """True: a class may run dry."""
+        return True
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """The stratum."""
         return (self.by,)
@@ -92,6 +102,11 @@ class Balanced(Drawn):
     strategy: Literal["balanced"]
     by: str = "continent"
     values: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @property
+    def has_quotas(self) -> bool:
+        """True: a class may run dry."""
+        return True
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -163,6 +178,11 @@ class LeaveOneOut(_Region):
     strategy: Literal["leave_one_out"]
     allocation: Literal["rows", "equal"] = "rows"
 
+    @property
+    def has_quotas(self) -> bool:
+        """Only in equal counts."""
+        return self.allocation == "equal"
+
 
 class Clustered(Drawn):
     """Discs of `radius_km` about `clusters` pool rows, in equal counts."""
@@ -172,6 +192,11 @@ class Clustered(Drawn):
     radius_km: PositiveFloat
     weight: Literal["rows", "area"] = "rows"
     """What the centres are uniform over: rows or land area."""
+
+    @property
+    def has_quotas(self) -> bool:
+        """True: a class may run dry."""
+        return True
 
 
 class SpatiallyBalanced(Drawn):
@@ -203,6 +228,11 @@ class ClusterBalanced(_Features):
     strategy: Literal["cluster_balanced"]
     clusters: int = Field(ge=2, le=4096)
 
+    @property
+    def has_quotas(self) -> bool:
+        """True: a class may run dry."""
+        return True
+
 
 class FarthestPoint(_Features):
     """Each sample the one farthest from all earlier ones in feature columns."""
@@ -226,6 +256,11 @@ class Entropy(Drawn):
     """Only rows of this value of stratum `by`."""
     like: str | None = None
     """mode `matched` only: the value of `by` whose distribution is taken over."""
+
+    @property
+    def has_quotas(self) -> bool:
+        """A bin may run dry; the highest do not."""
+        return self.mode != "top"
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from geomix import config, ids, step, store, tables
 from geomix.errors import CompositionError
-from geomix.sample import drawing
+from geomix.sample import drawing, exclude
 from geomix.sample.recipe import SCHEMA, Recipe, pool_description
 
 
@@ -52,7 +50,7 @@ def draw(
     pool = pool_description(pool_uri)
     if near_tasks_km > 0 and places_uri is None:
         raise CompositionError("an exclusion zone without places", remedy="name the tasks' places with --places")
-    places = None if places_uri is None else _places(places_uri)
+    places = None if places_uri is None else exclude.read(places_uri)
     everything = {**(parts or {}), **compositions}
     with tempfile.TemporaryDirectory(prefix="geomix-sample-") as scratch:
         near_by = _Near(pool_uri, Path(scratch))
@@ -106,9 +104,3 @@ class _Near:
                         target.parent.mkdir(parents=True, exist_ok=True)
                         store.local_copy(part, self.scratch / "copies").replace(target)
         return self.uri if store.is_local(self.uri) else str(self.scratch)
-
-
-def _places(uri: str) -> pd.DataFrame:
-    found = tables.read(uri)
-    lonlat = tables.lonlat(found, "lon", "lat", uri)
-    return found.assign(lon=lonlat[:, 0], lat=lonlat[:, 1])

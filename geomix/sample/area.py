@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geomix import atlas
+
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Land = Callable[[F64, F64], npt.NDArray[np.bool_]]
@@ -109,3 +111,8 @@ def _shape(level: int) -> tuple[int, int]:
 
 def _quarters(grid: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return grid.reshape(grid.shape[0] // 2, 2, grid.shape[1] // 2, 2)
+
+
+def is_land(lon: F64, lat: F64) -> npt.NDArray[np.bool_]:
+    """True where the packaged land-cover map has no water, bool [N]."""
+    return np.asarray(atlas.lookup("landcover", lon, lat) > 0, dtype=bool)

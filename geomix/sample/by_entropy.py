@@ -39,7 +39,8 @@ def entropy(pool: Candidates, ask: Ask, how: config.Entropy) -> Ordered:
     if how.mode == "top":
         head = order.smallest(-values[rows], ask.n)
         head = head[np.lexsort((pool.numbers[rows[head]], -values[rows[head]]))][: ask.n]
-        return plain(ask, rows[head], without_value=len(pool) - len(rows), least=float(values[rows[head[: ask.budget]]].min()))
+        least = float(values[rows[head[: ask.budget]]].min()) if ask.budget else None
+        return plain(ask, rows[head], without_value=len(pool) - len(rows), least=least)
     reference = values[rows]
     if how.by is not None and how.like is not None:  # mode matched, as the schema says
         reference = values[restricted(pool, how.by, how.like, ask.who) & np.isfinite(values)]

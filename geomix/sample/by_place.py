@@ -24,13 +24,8 @@ def uniform(pool: Candidates, ask: Ask, how: config.Uniform) -> Ordered:
     """Candidates uniform over rows, or over land area (`weight: area`, see `area.weights`)."""
     if how.weight == "rows":
         return plain(ask, order.by_number(pool.numbers, n=ask.n))
-    weights = area.weights(pool.lon, pool.lat, is_land)
+    weights = area.weights(pool.lon, pool.lat, area.is_land)
     return plain(ask, order.by_number(pool.numbers, weights, ask.n), land_km2=round(float(weights.sum())))
-
-
-def is_land(lon: F64, lat: F64) -> npt.NDArray[np.bool_]:
-    """True where the packaged land-cover map has no water, bool [N]."""
-    return np.asarray(atlas.lookup("landcover", lon, lat) > 0, dtype=bool)
 
 
 @register("cities")
@@ -113,7 +108,7 @@ def clustered(pool: Candidates, ask: Ask, how: config.Clustered) -> Ordered:
     rows or over land area); they do not depend on the budget. A candidate belongs to its nearest centre (great circle, in
     whole metres, ties to the earlier centre). A disc that runs dry is an error that names it, or is filled from the others.
     """
-    weights = area.weights(pool.lon, pool.lat, is_land) if how.weight == "area" else None
+    weights = area.weights(pool.lon, pool.lat, area.is_land) if how.weight == "area" else None
     return about_centres(pool, ask, centres(pool, ask, how, weights))
 
 

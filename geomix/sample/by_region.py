@@ -26,7 +26,7 @@ def stratified(pool: Candidates, ask: Ask, how: config.Stratified) -> Ordered:
     codes, names = _values(pool, ask, how.by, how.values or (None if how.weights is None else sorted(how.weights)))
     have = np.bincount(codes[codes >= 0], minlength=len(names)).astype(np.float64)
     if how.weights is not None:
-        shares = np.asarray([how.weights[name] for name in names], dtype=np.float64)
+        shares = order.whole([how.weights[name] for name in names])
     else:
         shares = {"equal": np.ones(len(names)), "proportional": have, "sqrt": np.sqrt(have)}[how.allocation]
     if how.allocation == "equal":
@@ -122,7 +122,7 @@ def _need_values(names: Sequence[str], by: str, wanted: Sequence[str], who: str)
 
 
 def _one_each(ask: Ask, by: str, names: Sequence[str]) -> None:
-    if len(names) > ask.budget:
+    if 0 < ask.budget < len(names):  # a part of a mixture may have no turn
         raise CompositionError(
             f"{ask.who}: {by!r} has {len(names):,} values, more than the {ask.budget:,} samples of the budget",
             wanted="at least one sample a value",

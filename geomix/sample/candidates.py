@@ -20,14 +20,16 @@ import pyarrow.parquet as pq
 
 from geomix import ids, store, tables
 from geomix.errors import CompositionError, DataError, PoolError
+from geomix.sample import expressions
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_HASHED_BY_POOL = ("id", "id64", "lon", "lat", "time", "href")
-_NOT_STRATA = ("id", "id64", "place", "lon", "lat", "time", "href", "cloud", "nodata", "geometry")
+NOT_STRATA = ("id", "id64", "place", "lon", "lat", "time", "href", "cloud", "nodata", "geometry")
+_ROW = "__position_among_candidates"
+"""A column beside the pool's while an expression is asked: no name of anybody's."""
 FILES = ("pool.parquet", "strata.parquet", "measured.parquet")
 """Tables of a pool's folder, all with the same rows in the same order; the last is there where pixels were measured."""
 
@@ -56,7 +58,7 @@ class Candidates:
     @property
     def columns(self) -> list[str]:
         """Columns that strategies may use: strata, measured ones and the user's own."""
-        return [c for c in self.known if c not in _NOT_STRATA]
+        return [c for c in self.known if c not in NOT_STRATA]
 
     @cached_property
     def lon(self) -> F64:
@@ -86,9 +88,10 @@ class Candidates:
     def select(self, expression: str, who: str) -> Mask:
         """Mask [N] of where the DuckDB boolean `expression` over the columns holds (null counts as false).
 
-        Raises DataError with DuckDB's own words if it is not valid, CompositionError if it holds for other rows each time.
+        Raises DataError, with DuckDB's own words if it is not valid; CompositionError if it holds for other rows each time.
         """
-        rows = self.table.append_column("_row", pa.array(np.arange(len(self))))
+        expressions.check(expression, who)
+        rows = self.table.append_column(_ROW, pa.array(np.arange(len(self))))
         mask = _holds(rows, expression, who, self.known)
         # Asked again with the rows in another order: slices share memory, so this copies nothing.
         size = max(len(self) // 7, 1)
@@ -113,7 +116,7 @@ class Candidates:
         """The same places, each with the strata and other columns of the row at `order` [N] (a permutation)."""
         table, moved = self.table, pa.array(order)
         for at, name in enumerate(table.column_names):
-            if name not in _NOT_STRATA:
+            if name not in NOT_STRATA:
                 table = table.set_column(at, table.schema.field(at), table.column(at).take(moved))
         return Candidates(table, self.numbers, self.known)
 
@@ -175,7 +178,9 @@ def opened(pool_uri: str, columns: Sequence[str] | None, folder: Path) -> Opened
     parts = {name: _local(pool_uri, name, folder) for name in FILES}
     schemas = {name: _schema(found[0], pool_uri, name) for name, found in parts.items() if found}
     known = [c for name, s in schemas.items() for c in s.names if c != "geometry" and (name == FILES[0] or c != "id")]
-    twice = [c for n, c in enumerate(known) if c in known[:n]]
+    # As DuckDB sees names: without case.
+    folded = [c.casefold() for c in known]
+    twice = [c for n, c in enumerate(known) if folded[n] in folded[:n]]
     if twice:
         raise PoolError(
             f"column {twice[0]!r} is both one of the pool's own columns and a stratum",
@@ -205,18 +210,6 @@ def collected(pool: Opened, draw_seed: int) -> Candidates:
         whole = table if whole is None else _joined(whole, table, f"{pool.uri}: {name}")
     assert whole is not None
     return of_table(whole, draw_seed, pool.known)
-
-
-def content_hash(pool: Candidates) -> str:
-    """Hex SHA-256 of every column that the pool hash leaves out (strata, place, cloud, the user's own), rows in order of id.
-
-    Of the values, not of a file's bytes: it repeats whatever wrote the Parquet.
-    """
-    parts: list[str | bytes] = []
-    for column in sorted(c for c in pool.table.column_names if c not in _HASHED_BY_POOL):
-        codes, names = pool.text(column)
-        parts += [column, "\x1f".join(names), codes.astype("<i8").tobytes()]
-    return ids.sha256("columns", *parts)
 
 
 def text(column: pd.Series[Any] | pa.ChunkedArray) -> tuple[I32, list[str]]:
@@ -306,7 +299,7 @@ def _holds(rows: pa.Table, expression: str, who: str, known: Sequence[str]) -> M
         connection.execute("SET enable_external_access = false")
         connection.register("rows", rows)
         try:
-            found = connection.execute(f"SELECT _row FROM rows WHERE ({expression}\n)").fetchnumpy()["_row"]
+            found = connection.execute(f"SELECT {_ROW} FROM rows WHERE ({expression}\n)").fetchnumpy()[_ROW]
         except duckdb.Error as error:
             raise DataError(
                 f"{who}: `{expression}`: {str(error).splitlines()[0]}",

@@ -85,7 +85,7 @@ def _label(uri: str, description: Mapping[str, Any]) -> str:
     folders = [p for p in uri.rstrip("/").split("/") if not re.fullmatch(r"attempt-\d+|[0-9a-f]{32,}|\.", p)]
     if folders and uri.rstrip("/").endswith(folders[-1]):
         # A folder that somebody named, or one a draw seed inside it (`geomix sample draw`).
-        return f"{folders[-2]}/{folders[-1]}" if folders[-1].isdecimal() and len(folders) > 1 else folders[-1]
+        return f"{folders[-2]}/{folders[-1]}" if re.fullmatch(r"-?\d+", folders[-1]) and len(folders) > 1 else folders[-1]
     settings = description.get("parameters") or {}
     told = ", ".join(f"{k} {v}" for k, v in settings.items() if isinstance(v, (str, int, float)))
     seed = description.get("draw_seed")

@@ -7,11 +7,23 @@ import numpy.typing as npt
 import pandas as pd
 import scipy  # loads scipy.spatial when it is first used
 
-from geomix import ids
+from geomix import ids, store, tables
 from geomix.sample import sphere
 from geomix.sample.nearest import Cells
 
 F64 = npt.NDArray[np.float64]
+
+
+def read(uri: str) -> pd.DataFrame:
+    """Places of tasks in a table (Parquet, CSV): task, lon, lat (degrees, WGS84; NaN where a row has none).
+
+    `uri`: the table, or the folder of a plan that holds places.parquet. Raises DataError.
+    """
+    found = tables.read(uri if uri.endswith((".parquet", ".csv", ".csv.gz")) else store.join(uri, "places.parquet"))
+    tables.need(found, ["task"], uri)
+    lonlat = tables.lonlat(found, "lon", "lat", uri)
+    task = found["task"].map(lambda value: "(no task)" if pd.isna(value) else str(value))
+    return found.assign(task=task, lon=lonlat[:, 0], lat=lonlat[:, 1])
 
 
 def near(lon: F64, lat: F64, places: pd.DataFrame, km: float) -> npt.NDArray[np.bool_]:

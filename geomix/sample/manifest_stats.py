@@ -9,19 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from geomix import atlas, store, tables
-from geomix.sample import compare, spread, stats
+from geomix.sample import area, compare, exclude, spread, stats
 from geomix.sample.drawn import Composition, Pool
 
 F64 = npt.NDArray[np.float64]
 
 SCHEMA = 1
 """Raised when a key or a definition of `statistics` changes."""
-
-
-def is_land(lon: F64, lat: F64) -> npt.NDArray[np.bool_]:
-    """True where the packaged land-cover map has no water, bool [N]."""
-    return np.asarray(atlas.lookup("landcover", lon, lat) > 0, dtype=bool)
 
 
 def statistics(compositions: Sequence[Composition], places_uri: str | None = None) -> dict[str, Any]:
@@ -32,8 +26,8 @@ def statistics(compositions: Sequence[Composition], places_uri: str | None = Non
     that end in `_m` hold metres. `places_uri`: a places.parquet, or the folder of a plan that holds one; without it, tasks_m
     is empty. Numbers are rounded so that they repeat on any machine. Raises DataError.
     """
-    places = _places(places_uri)
-    land = {c.pool.hash: spread.covered_land(c.pool.cells, is_land) for c in compositions}
+    places = exclude.read(places_uri) if places_uri is not None else pd.DataFrame(columns=["task", "lon", "lat"])
+    land = {c.pool.hash: spread.covered_land(c.pool.cells, area.is_land) for c in compositions}
     cells = [stats.cell_counts(c.lon, c.lat) for c in compositions]
     return {
         "schema": SCHEMA,
@@ -44,13 +38,6 @@ def statistics(compositions: Sequence[Composition], places_uri: str | None = Non
             **compare.overlap([c.pool.hash for c in compositions], [c.positions for c in compositions], cells),
         },
     }
-
-
-def _places(uri: str | None) -> pd.DataFrame:
-    if uri is None:
-        return pd.DataFrame(columns=tables.PLACES_SCHEMA.names)
-    file = uri if uri.endswith(".parquet") else store.join(uri, "places.parquet")
-    return tables.read(file, tables.PLACES_SCHEMA.names)
 
 
 def _pool(pool: Pool, land_km2: F64) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from geomix import config, tables
 from geomix.errors import CompositionError
-from geomix.sample import order
-from geomix.sample.candidates import Candidates
+from geomix.sample import expressions, order
+from geomix.sample.candidates import NOT_STRATA, Candidates
 from geomix.sample.registry import Ask, Ordered, draw, plain, register
 
 I64 = npt.NDArray[np.int64]
@@ -33,16 +33,17 @@ def mix(pool: Candidates, ask: Ask, how: config.Mix) -> Ordered:
 def asked(ask: Ask, how: config.Mix) -> dict[str, Ask]:
     """What is asked of each part of a mixture, in order of name."""
     names, shares = _shares(how)
+    short = ask.quota == "water_fill"
     # n turns use at most n samples of each part: what a turn skips is in the mixture already.
     return {
-        name: replace(ask, budget=quota, reserves=ask.n - quota, name=f"{ask.name}, part {name}")
+        name: replace(ask, budget=quota, reserves=ask.n - quota, name=f"{ask.name}, part {name}", may_fall_short=short)
         for name, quota in zip(names, order.quotas(shares, ask.budget).tolist(), strict=True)
     }
 
 
 def _shares(how: config.Mix) -> tuple[list[str], F64]:
     names = sorted(how.of)
-    return names, np.asarray([how.of[name] for name in names], dtype=np.float64)
+    return names, order.whole([how.of[name] for name in names])
 
 
 def mixed(ask: Ask, how: config.Mix, parts: Sequence[Ordered], size: int) -> Ordered:
@@ -124,6 +125,14 @@ def placebo(pool: Candidates, ask: Ask, how: config.Placebo) -> Ordered:
 
     One permutation for all columns, keyed by the draw seed: counts of every value, and of values together, stay.
     """
+    part = ask.parts[how.of]
+    fixed = sorted(set(expressions.columns(part.expr) or ()) & set(NOT_STRATA)) if isinstance(part, config.Where) else []
+    if fixed:
+        raise CompositionError(
+            f"{ask.who}: {how.of!r} asks for {', '.join(fixed)}, which a placebo does not move",
+            wanted="a composition by strata or columns of one's own",
+            remedy="leave the placebo out, or ask for a stratum such as latitude_band",
+        )
     numbers = order.own_numbers(pool.numbers, "placebo", ask.draw_seed)
     return draw(pool.shuffled(order.by_number(numbers)), ask, ask.parts[how.of])
 

@@ -6,7 +6,9 @@ the head that is asked for is sorted: of 10 million rows the smallest 700,000 ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -114,6 +116,17 @@ def interleave(group: npt.NDArray[Any], shares: F64) -> I64:
     k[by_group] = np.arange(len(kept)) - starts[own[by_group]]
     keys = (2 * k + 1) / shares[own]
     return kept[np.lexsort((own, keys))].astype(np.int64)
+
+
+def whole(shares: Sequence[float]) -> F64:
+    """Shares as whole numbers in the same proportions, float64 [groups], where they are short decimals; else as they are.
+
+    0.01 and 0.07 tie where 1 and 7 do: turns are compared as quotients, which floating point rounds.
+    """
+    exact = [Fraction(str(share)) for share in shares]
+    together = math.lcm(*(share.denominator for share in exact))
+    found = [share * together for share in exact]
+    return np.asarray(found if together <= 10**9 else shares, dtype=np.float64)
 
 
 def quotas(shares: F64, n: int) -> I64:

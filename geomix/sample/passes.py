@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from geomix import ids
 from geomix.errors import CompositionError
-from geomix.sample import area, by_place, candidates, order, stats, strategies
+from geomix.sample import area, candidates, order, stats, strategies
 from geomix.sample.candidates import Candidates
 from geomix.sample.registry import Ask, Ordered
 
@@ -133,7 +133,7 @@ def first(
         row, column = np.nonzero(whole.finest)
         cells, pyramid = whole.finest[row, column], area.pyramid_of(whole.finest)
         lat = np.degrees(np.arcsin((row + 0.5) / whole.finest.shape[0] * 2 - 1))
-        weights = area.weights((column + 0.5) / whole.finest.shape[1] * 360 - 180, lat, by_place.is_land, pyramid)
+        weights = area.weights((column + 0.5) / whole.finest.shape[1] * 360 - 180, lat, area.is_land, pyramid)
     expected = n + 6 * float(np.sqrt(n)) + 16
     while True:
         most = expected >= whole.rows / 2
@@ -144,13 +144,13 @@ def first(
             own = numbers(block)
             if not by_area:
                 return order.below(own, np.zeros(len(block), dtype=np.int32), share)
-            heavy = area.weights(block.lon, block.lat, by_place.is_land, pyramid)
+            heavy = area.weights(block.lon, block.lat, area.is_land, pyramid)
             return np.asarray(-np.log1p(-ids.unit_interval(own)) / heavy <= cut, dtype=bool)
 
         kept = yield from keep(see, ())
         if len(kept.rows) >= n:
             at = kept.pool
-            mine = area.weights(at.lon, at.lat, by_place.is_land, pyramid) if by_area else None
+            mine = area.weights(at.lon, at.lat, area.is_land, pyramid) if by_area else None
             return kept, mine, float((cells * weights).sum())
         expected *= 2
 

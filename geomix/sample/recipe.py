@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,6 @@ Mask = npt.NDArray[np.bool_]
 
 SCHEMA = 2
 """Raised when the same recipe gives another draw, or manifest.json other contents."""
-
-WITHOUT_QUOTA = {"uniform", "where", "onehot", "cities", "spatially_balanced", "farthest_point", "ids"}
-"""Strategies whose draw does not depend on `quota:`."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,12 @@ class Recipe:
         """What a strategy is asked for."""
         # The thousandth keeps 1000 * 0.29 at 290 and not at 289.
         reserves = math.floor(self.budget * self.reserves + 1e-3)
-        return Ask(self.budget, reserves, self.draw_seed, self.quota, self.label, self.parts)
+        return Ask(self.budget, reserves, self.draw_seed, self.quota, self.label, parts=self.parts)
 
     @property
     def decides(self) -> dict[str, Any]:
         """Everything but hashes, as plain JSON. Contents of the user's own files count (`inputs`), their paths do not."""
-        used = {self.definition.strategy, *(part.strategy for part in self.parts.values())}
+        counted = any(isinstance(c, config.Drawn) and c.has_quotas for c in (self.definition, *self.parts.values()))
         return {
             "strategy": self.definition.strategy,
             "parameters": self.definition.model_dump(mode="json", exclude={"strategy", "uri"}, exclude_none=True),
@@ -64,7 +61,7 @@ class Recipe:
             "draw_seed": self.draw_seed,
             "budget": self.ask.budget,
             "reserves": self.ask.reserves,
-            "quota": None if used <= WITHOUT_QUOTA else self.quota,
+            "quota": self.quota if counted else None,
             "near_tasks_km": self.near_tasks_km,
         }
 
@@ -90,31 +87,34 @@ class Recipe:
         found = {"pool": str(self.pool["hash"]), "columns": ids.sha256(ids.canonical_json(described["column_hashes"]))}
         if self.near_tasks_km > 0 and self.places is not None:
             found["places"] = exclude.places_hash(self.places)
-        return found | _read_beside([self.definition, *self.parts.values()])
+        return found | _read_beside({"": self.definition, **self.parts})
 
 
 def pool_description(pool_uri: str) -> dict[str, Any]:
     """pool.json of the pool in the folder `pool_uri`. Raises DataError."""
+    if store.exists(store.join(pool_uri, "unfinished.json")):
+        raise DataError(f"{pool_uri}: a pool that is not finished", remedy="run the command that builds it again")
     try:
-        content = dict(store.read_json(store.join(pool_uri, "pool.json")))
-    except FileNotFoundError:
+        content = store.read_json(store.join(pool_uri, "pool.json"))
+    except (FileNotFoundError, NotADirectoryError):
         remedy = f"build one: geomix pool build --kind grid --spacing-km 10 --out {pool_uri}"
         raise DataError(f"{pool_uri}: no pool here", wanted="a folder with pool.json", remedy=remedy) from None
-    lacking = [key for key in ("pool_hash", "rows", "column_hashes") if key not in content]
+    lacking = [key for key in ("pool_hash", "rows", "column_hashes") if not isinstance(content, dict) or key not in content]
     if lacking:
         raise DataError(f"{pool_uri}/pool.json: no {lacking[0]!r}", remedy="build the pool again with this version")
-    return content
+    return dict(content)
 
 
-def _read_beside(definitions: Iterable[config.Composition]) -> dict[str, str]:
+def _read_beside(compositions: Mapping[str, config.Composition]) -> dict[str, str]:
+    """Hashes of what is read, by the label of the part that reads it (the composition itself: none)."""
     found = {}
-    for one in definitions:
+    for label, one in compositions.items():
         if isinstance(one, config.Cities):
             largest = strategies.largest(one)
-            name = f"cities_{one.top}" if one.uri is None else f"cities_{one.top}_{tables.digest(one.uri)}"
-            found[name] = ids.sha256("cities", largest[["name", "lon", "lat"]].to_csv(index=False))
+            # What counts of a list, not its bytes: the order of its rows and further columns do not.
+            found[f"cities {label}"] = ids.sha256("cities", largest[["name", "lon", "lat"]].to_csv(index=False))
         elif getattr(one, "weight", None) == "area":
             found["land"] = atlas.source("landcover").sha256
         elif isinstance(one, config.Ids):
-            found[f"ids_{one.column}"] = tables.digest(one.uri)
+            found[f"ids {label}"] = tables.digest(one.uri)
     return found

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geomix import config
-from geomix.errors import CompositionError
 from geomix.sample import (
     by_entropy,
     by_feature,
     by_place,
+    expressions,
     features,
     mixtures,
     nearest,
@@ -108,13 +108,7 @@ def _onehot(whole: Whole, ask: Ask, how: config.OneHot) -> Passes:
 
 
 def _where(whole: Whole, ask: Ask, how: config.Where) -> Passes:
-    columns, selected = strategies.expression_columns(how.expr), 0
-    if strategies.has_subquery(how.expr):
-        raise CompositionError(
-            f"{ask.who}: `{how.expr}` asks a query of its own, which needs the whole pool in memory",
-            wanted="an expression of one row's columns: this pool is read in blocks",
-            remedy="write the number itself, or raise GEOMIX_POOL_MEMORY",
-        )
+    columns, selected = expressions.columns(how.expr), 0
 
     def see(block: Candidates) -> None:
         nonlocal selected

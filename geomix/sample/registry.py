@@ -28,6 +28,8 @@ class Ask:
     draw_seed: int
     quota: str = "exact"
     name: str = "composition"
+    may_fall_short: bool = False
+    """Part of a mixture that the others may fill: a list that does not reach the budget is no error."""
     parts: Mapping[str, config.Composition] = field(default_factory=dict)
     """Definitions of the compositions that a `mix` or a `placebo` names."""
 
@@ -75,12 +77,18 @@ def draw(pool: Candidates, ask: Ask, definition: config.Composition) -> Ordered:
     """
     if definition.strategy not in STRATEGIES:
         raise CompositionError(f"{ask.who}: strategy {definition.strategy!r} draws nothing")
+    if ask.budget > pool.total and not ask.may_fall_short:
+        raise CompositionError(
+            f"{ask.who}: {pool.total:,} candidates in all",
+            wanted=f"{ask.budget:,} samples (`budget:`)",
+            remedy="lower `budget:`, or take a larger pool (or `exclude:` less)",
+        )
     return enough(pool, ask, STRATEGIES[definition.strategy](pool, ask, definition))
 
 
 def enough(pool: Candidates, ask: Ask, ordered: Ordered) -> Ordered:
     """`ordered`, if it reaches the budget. Raises CompositionError if not."""
-    if len(ordered.positions) < ask.budget:
+    if len(ordered.positions) < ask.budget and not ask.may_fall_short:
         raise CompositionError(
             f"{ask.who}: {len(ordered.positions):,} samples can be drawn from {pool.total:,} candidates",
             wanted=f"{ask.budget:,} samples (`budget:`)",
@@ -102,6 +110,12 @@ def by_groups(pool: Candidates, ask: Ask, codes: I32, names: Sequence[str], shar
     quota exact: a group with fewer rows than its quota is a CompositionError that names it; water_fill: the others fill
     its turns. `what` names the kind of group in messages.
     """
+    if 0 < ask.budget < len(names) and (shares == shares[0]).all():
+        raise CompositionError(
+            f"{ask.who}: {len(names):,} {what}, more than the {ask.budget:,} samples of the budget",
+            wanted=f"at least one sample from each of the {what}",
+            remedy="raise `budget:`, or ask for fewer",
+        )
     quotas = order.quotas(shares, ask.budget)
     have = np.bincount(codes[codes >= 0], minlength=len(names))
     dry = [n for n in range(len(names)) if have[n] < quotas[n]]

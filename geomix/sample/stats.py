@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from geomix.sample import area, candidates
+from geomix.sample import area
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -22,12 +21,6 @@ STRATA = ("continent", "climate_zone", "climate", "landcover")
 
 QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 _SIGNIFICANT = 6
-
-
-def describe(frame: pd.DataFrame, drawn: I64) -> dict[str, Any]:
-    """`describe_columns` of the rows `drawn` of the pool columns and strata in `frame`."""
-    text = {s: candidates.text(frame[s]) for s in STRATA if s in frame.columns}
-    return describe_columns(frame["lon"].to_numpy(dtype=np.float64), frame["lat"].to_numpy(dtype=np.float64), text, drawn)
 
 
 def describe_columns(lon: F64, lat: F64, text: Mapping[str, Text], drawn: I64) -> dict[str, Any]:

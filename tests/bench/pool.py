@@ -53,7 +53,7 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
 def made(folder: Path, rows: int = ROWS) -> None:
     """Writes a pool of `rows` rows on land, in parts, as the pool stage leaves one."""
     from geomix import ids
-    from geomix.sample.strategies import is_land
+    from geomix.sample.area import is_land
 
     rng = np.random.default_rng(0)
     for name in ("pool", "strata", "measured"):

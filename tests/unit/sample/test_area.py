@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from geomix import atlas
-from geomix.sample import area, order, strategies
+from geomix.sample import area, order
 
 EARTH_KM2 = 510_072_000.0
 
@@ -74,9 +74,9 @@ def test_a_lone_island_weighs_its_land_and_not_its_sea() -> None:
     # 20,000 rows on real land and one on Mauritius (2,040 km2), 800 km from the next shore.
     random = np.random.default_rng(3)
     lon, lat = random.uniform(-180, 180, 80_000), np.degrees(np.arcsin(random.uniform(-1, 1, 80_000)))
-    land = strategies.is_land(lon, lat)
+    land = area.is_land(lon, lat)
     lon, lat = np.append(lon[land], 57.55), np.append(lat[land], -20.3)
-    weights = area.weights(lon, lat, strategies.is_land)
+    weights = area.weights(lon, lat, area.is_land)
     assert 500 < weights[-1] < 6000
     assert weights.sum() == pytest.approx(EARTH_KM2 * 0.285, rel=0.03)  # the map's land, nearly all of it
 
@@ -104,7 +104,7 @@ def test_continental_shares_of_a_biased_pool_match_those_of_the_land() -> None:
 
     def on_land(points: int) -> tuple[np.ndarray, np.ndarray]:
         lon, lat = random.uniform(-180, 180, points), np.degrees(np.arcsin(random.uniform(-0.86, 1, points)))
-        land = strategies.is_land(lon, lat)
+        land = area.is_land(lon, lat)
         return lon[land], lat[land]
 
     def shares(lon: np.ndarray, lat: np.ndarray, weights: np.ndarray) -> dict[str, float]:
@@ -119,7 +119,7 @@ def test_continental_shares_of_a_biased_pool_match_those_of_the_land() -> None:
     keep = random.uniform(size=len(lon)) < 0.25 + 0.75 * np.exp(-(((lon - 5) / 40) ** 2) - ((lat - 52) / 20) ** 2)
     lon, lat = lon[keep], lat[keep]
     rows = shares(lon, lat, np.ones(len(lon)))
-    weighted = shares(lon, lat, area.weights(lon, lat, strategies.is_land))
+    weighted = shares(lon, lat, area.weights(lon, lat, area.is_land))
     assert rows["Europe"] > 1.5 * true["Europe"]
     for continent, share in true.items():
         assert weighted[continent] == pytest.approx(share, abs=0.01)
