@@ -63,7 +63,7 @@ def limit() -> int:
 def needed(pool: Opened) -> int:
     """Bytes that drawing in memory takes, about: twice the columns that are read, as Arrow holds them, and the numbers."""
     numbers = 8 * sum(pq.read_metadata(path).num_rows for path in pool.parts[FILES[0]])
-    return _AT_WORK * (numbers + sum(_table_bytes(pool, name) for name in pool.wanted))
+    return int(_AT_WORK * (numbers + sum(_table_bytes(pool, name) for name in pool.wanted)))
 
 
 def draw(pool: Opened, recipe: Recipe, room: int) -> Drawn:
