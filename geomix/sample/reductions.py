@@ -227,7 +227,7 @@ def _cities(whole: Whole, ask: Ask, how: config.Cities) -> Passes:
         beyond = far > metres
         if len(kept.rows) == whole.rows or not beyond.any():
             return Found(kept.pool, kept.rows, strategies.enough(kept.pool, ask, ordered))
-        metres[beyond] = np.clip(far[beyond] + 1, 2 * metres[beyond], 8 * metres[beyond])
+        metres[beyond] = np.clip(far[beyond] + 1, 2 * metres[beyond], 64 * metres[beyond])
 
 
 def _clustered(whole: Whole, ask: Ask, how: config.Clustered) -> Passes:

@@ -16,11 +16,11 @@ from pydantic import TypeAdapter
 
 from geomix import config, ids, tables
 from geomix.errors import CompositionError, DataError, InputError, PoolError
-from geomix.sample import beyond, candidates, drawing, scan, stats, strategies
+from geomix.sample import beyond, candidates, drawing, nearest, scan, sphere, stats, strategies
 from geomix.sample.recipe import Recipe
 from tests.unit.sample import pools
 
-ROWS, PARTS, BLOCK = 30_000, 3, 3000  # three blocks and a third a part
+ROWS, PARTS, BLOCK = 30_000, 3, 4000  # two blocks and a half a part
 PLACES = pd.DataFrame({"task": "t", "row": [0, 1, 2], "lon": [0.0, 40.0, 179.9], "lat": [0.0, 89.0, 10.0]})
 REGION = {"by": "continent", "value": "Africa"}
 ENTROPY = {"strategy": "entropy"}
@@ -131,7 +131,7 @@ def _needed(one: Recipe) -> int:
     return beyond.needed(candidates.opened(str(one.pool["uri"]), [*(read or []), *stats.STRATA], Path()))
 
 
-WITHOUT_ZONE = ("uniform", "area", "equal", "proportional", "leave_one_out", "top", "bins", "cities", "clustered", "mix", "ids")
+WITHOUT_ZONE = ("uniform", "area", "equal", "leave_one_out", "bins", "cities", "ids")
 
 
 @pytest.mark.parametrize(("name", "zone"), [*((n, True) for n in COMPOSITIONS), *((n, False) for n in WITHOUT_ZONE)])
@@ -151,13 +151,12 @@ def _count_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-DRY = {"weights": 14_000, "leave_equal": 15_000, "matched": 10_500, "clustered": 4_300, "mix_dry": 19_500}
+DRY = {"weights": 14_000, "leave_equal": 15_000, "matched": 10_500, "clustered": 4_300}
 
 
 @pytest.mark.parametrize(("name", "budget"), DRY.items())
 def test_groups_that_run_dry(pool: Path, tmp_path: Path, name: str, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    how = {**COMPOSITIONS, "mix_dry": {"strategy": "mix", "of": {"uniform": 0.4, "onehot": 0.6}}}[name]
-    big = recipe(pool, how, budget=budget, reserves=0.05, quota="water_fill")
+    big = recipe(pool, COMPOSITIONS[name], budget=budget, reserves=0.05, quota="water_fill")
     memory, streamed = both(tmp_path, big, monkeypatch)
     assert json.loads(memory["manifest.json"])["notes"]["filled_from_others"]
     assert streamed == memory
@@ -270,3 +269,20 @@ def test_the_limit_without_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(beyond.LIMIT, raising=False)
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert 1 << 20 < beyond.limit() <= whole // 2
+
+
+def test_a_map_of_caps_misses_no_row() -> None:
+    random = np.random.default_rng(0)
+    lon, lat = random.uniform(-180, 180, 5000), np.degrees(np.arcsin(random.uniform(-1, 1, 5000)))
+    rows = sphere.unit_vectors(lon, lat)
+    for _ in range(20):
+        to_lon, to_lat = (
+            np.append(random.uniform(-180, 180, 5), [180, -179.99]),
+            np.append(random.uniform(-90, 90, 5), [89.99, 0]),
+        )
+        metres = 10 ** random.uniform(3, 7, 7)
+        apart = sphere.metres(np.linalg.norm(rows[:, None] - sphere.unit_vectors(to_lon, to_lat), axis=2))
+        inside = (apart <= metres).any(axis=1)
+        assert nearest.Caps(to_lon, to_lat, metres).holds(lon, lat)[inside].all()
+    one = nearest.Caps(np.array([0.0]), np.array([0.0]), np.array([1e6]))
+    assert one.holds(np.array([0.0, 8.9, 12.0]), np.array([0.0, 0.0, 0.0])).tolist() == [True, True, False]
