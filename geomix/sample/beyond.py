@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from geomix import config
 from geomix.errors import CompositionError, InputError
 from geomix.sample import area, passes, reductions, stats, strategies
-from geomix.sample.candidates import FILES, Candidates, Opened
+from geomix.sample.candidates import Candidates, Opened
 from geomix.sample.recipe import Recipe
 from geomix.sample.registry import Ordered
 from geomix.sample.scan import Scan
@@ -62,7 +62,7 @@ def limit() -> int:
 
 def needed(pool: Opened) -> int:
     """Bytes that drawing in memory takes, about: twice the columns that are read, as Arrow holds them, and the numbers."""
-    numbers = 8 * sum(pq.read_metadata(path).num_rows for path in pool.parts[FILES[0]])
+    numbers = 8 * pool.rows
     return int(_AT_WORK * (numbers + sum(_table_bytes(pool, name) for name in pool.wanted)))
 
 

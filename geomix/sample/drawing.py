@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from geomix import manifest
+from geomix.errors import CompositionError
 from geomix.sample import beyond, candidates, stats, strategies
 from geomix.sample.beyond import Drawn
 from geomix.sample.recipe import Recipe
@@ -55,6 +56,12 @@ def _drawn(recipe: Recipe, pool_uri: str) -> Drawn:
     columns = None if read is None else [*read, *stats.STRATA]
     with tempfile.TemporaryDirectory() as folder:
         pool, room = candidates.opened(pool_uri, columns, Path(folder)), beyond.limit()
+        if recipe.budget > pool.rows:
+            raise CompositionError(
+                f"composition {recipe.label!r}: {pool.rows:,} candidates in all",
+                wanted=f"{recipe.budget:,} samples (`budget:`)",
+                remedy="lower `budget:`, or take a larger pool",
+            )
         if beyond.needed(pool) > room:
             return beyond.draw(pool, recipe, room)
         everything = candidates.collected(pool, recipe.draw_seed)

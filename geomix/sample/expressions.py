@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import duckdb
 
 from geomix.errors import DataError
-
-_CHANGING = {
-    *("now", "today", "current_date", "current_time", "current_timestamp", "get_current_time", "get_current_timestamp"),
-    *("localtime", "localtimestamp", "transaction_timestamp", "random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid"),
-    *("nextval", "getenv", "version", "setseed"),
-}
-"""Functions whose answer does not depend on the row alone: a draw must be the same tomorrow, and on another machine."""
 
 
 def columns(expression: str) -> list[str] | None:
@@ -35,15 +29,24 @@ def check(expression: str, who: str) -> None:
     node = statements[0]["node"] if len(statements) == 1 else {}
     plain = node.get("type") == "SELECT_NODE" and node.get("from_table", {}).get("table_name") == "rows"
     nodes = _nodes(expression) or []
-    names = {str(n.get("function_name", "")).casefold() for n in nodes if n.get("class") in ("FUNCTION", "WINDOW")}
+    names = {str(n.get("function_name", "")).casefold() for n in nodes if n.get("class") == "FUNCTION"}
     names |= {str(c).casefold() for n in nodes if n.get("class") == "COLUMN_REF" for c in n["column_names"]}
-    wrong = sorted(names & _CHANGING) + sorted({"a query" for n in nodes if n.get("class") == "SUBQUERY"})
+    other = {"SUBQUERY": "a query", "WINDOW": "a window over other rows"}
+    wrong = sorted(names & _changing()) + sorted({other[n["class"]] for n in nodes if n.get("class") in other})
     if not plain or wrong:
         raise DataError(
             f"{who}: `{expression}` holds more than a condition on a row" + (f": {', '.join(wrong)}" if wrong else ""),
             wanted="a DuckDB boolean over the pool's columns alone",
             remedy="leave out queries, chance and the present time",
         )
+
+
+@lru_cache(maxsize=1)
+def _changing() -> set[str]:
+    """Functions whose answer does not depend on the row alone: a draw must be the same tomorrow, and on another machine."""
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'")
+        return {str(name) for (name,) in found.fetchall()} | {"current_date", "current_timestamp", "current_time", "localtime"}
 
 
 def _tree(expression: str) -> dict[str, Any] | None:

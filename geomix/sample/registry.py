@@ -77,12 +77,6 @@ def draw(pool: Candidates, ask: Ask, definition: config.Composition) -> Ordered:
     """
     if definition.strategy not in STRATEGIES:
         raise CompositionError(f"{ask.who}: strategy {definition.strategy!r} draws nothing")
-    if ask.budget > pool.total and not ask.may_fall_short:
-        raise CompositionError(
-            f"{ask.who}: {pool.total:,} candidates in all",
-            wanted=f"{ask.budget:,} samples (`budget:`)",
-            remedy="lower `budget:`, or take a larger pool (or `exclude:` less)",
-        )
     return enough(pool, ask, STRATEGIES[definition.strategy](pool, ask, definition))
 
 

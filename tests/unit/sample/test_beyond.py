@@ -214,13 +214,6 @@ def test_too_little_room(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
             drawing.write(str(tmp_path / "out"), recipe(pool, how, budget=20_000), "key")
 
 
-def test_a_query_of_its_own_is_refused(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = recipe(pool, {"strategy": "where", "expr": "f1 > (SELECT avg(f1) FROM rows)"})
-    monkeypatch.setenv(beyond.LIMIT, "1MB")
-    with pytest.raises(CompositionError, match="a query of its own"):
-        drawing.write(str(tmp_path / "out"), one, "key")
-
-
 def test_pools_that_cannot_be_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(beyond.LIMIT, "10KB")
     rows = frame(600)

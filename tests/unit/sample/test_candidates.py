@@ -23,24 +23,6 @@ def test_pool_and_strata_are_joined_by_id(tmp_path: Path) -> None:
     assert found["lon"].tolist() == expected["lon"].tolist()
 
 
-def content_hash(rows: pd.DataFrame) -> str:
-    return candidates.content_hash(candidates.of_frame(rows, 0))
-
-
-def test_content_hash_follows_values_only(tmp_path: Path) -> None:
-    rows = pools.frame(80)
-    one = content_hash(rows)
-    assert content_hash(rows.iloc[::-1]) == one
-    assert content_hash(rows[rows.columns[::-1]]) == one
-    assert content_hash(rows.assign(continent=rows["continent"].astype("string"))) == one
-    changed = rows.copy()
-    changed.loc[3, "landcover"] = 9
-    assert content_hash(changed) != one
-    assert content_hash(rows.rename(columns={"landcover": "cover"})) != one
-    # What the pool hash holds is not hashed twice.
-    assert content_hash(rows.assign(lon=0.0)) == one
-
-
 def test_text_orders_by_name_and_keeps_whole_numbers() -> None:
     codes, names = candidates.text(pd.Series([10.0, np.nan, 2.0, 10.0]))
     assert names == ["10", "2"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from geomix.sample import stats
+from geomix.sample import candidates, stats
 
 FRAME = pd.DataFrame(
     {
@@ -20,8 +22,13 @@ FRAME = pd.DataFrame(
 )
 
 
+def describe(frame: pd.DataFrame, drawn: np.ndarray) -> dict[str, Any]:
+    text = {name: candidates.text(frame[name]) for name in stats.STRATA if name in frame}
+    return stats.describe_columns(frame["lon"].to_numpy(), frame["lat"].to_numpy(), text, drawn)
+
+
 def test_describe() -> None:
-    found = stats.describe(FRAME, np.array([0, 1, 2, 4]))
+    found = describe(FRAME, np.array([0, 1, 2, 4]))
     assert found["shares"]["continent"] == {"Africa": 0.666667, "Asia": 0.333333}
     assert found["unknown"] == {"continent": 1, "landcover": 0}
     assert found["entropy"]["continent"] == pytest.approx(-(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)), abs=1e-6)
@@ -38,7 +45,7 @@ def test_entropy_of_one_value_and_of_none() -> None:
 
 
 def test_nothing_known() -> None:
-    found = stats.describe(FRAME.assign(continent=None), np.array([0, 1]))
+    found = describe(FRAME.assign(continent=None), np.array([0, 1]))
     assert found["shares"]["continent"] == {}
     assert found["unknown"]["continent"] == 2
 

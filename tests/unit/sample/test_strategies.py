@@ -256,7 +256,10 @@ def test_wrong_definitions_are_explained() -> None:
     assert "did you mean 'Africa'?" in text
     assert "Africa, Asia, Europe, Oceania" in text
     assert "holds for none" in refused(config.Where(strategy="where", expr="landcover = 99"))
-    assert "holds for other rows each time" in refused(config.Where(strategy="where", expr="random() < 0.5"))
+    for more in ("random() < 0.5", "lon > (SELECT avg(lon) FROM rows)", "row_number() OVER () < 9", "true); SELECT (1"):
+        assert "more than a condition on a row" in refused(config.Where(strategy="where", expr=more), DataError)
+    assert "current_date" in refused(config.Where(strategy="where", expr="current_date > DATE '2020-01-01'"), DataError)
+    assert "more than a condition" in refused(config.Where(strategy="where", expr="true) UNION ALL SELECT (9"), DataError)
     text = refused(config.Where(strategy="where", expr="landcovr = 1"), DataError)
     assert "landcovr" in text
     assert "continent" in text
