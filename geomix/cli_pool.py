@@ -66,15 +66,27 @@ def resolve(
     pool_uri: Annotated[str, typer.Argument(metavar="POOL", help="Folder of a pool of places.", show_default=False)],
     stac: Annotated[str, typer.Option(help="An ItemCollection, a stac-geoparquet file, or a STAC API's address.")],
     out: OutOption,
-    start: Annotated[str, typer.Option(help="First day, ISO 8601.")],
+    start: Annotated[str, typer.Option(help="First day, ISO 8601; UTC unless it has an offset.")],
     end: Annotated[str, typer.Option(help="Day after the last, ISO 8601.")],
     every: Annotated[str | None, typer.Option(help="month: one item a place and month, not one a place.")] = None,
     collection: Annotated[list[str] | None, typer.Option(help="STAC API: a collection to search; repeatable.")] = None,
     asset: Annotated[str | None, typer.Option(help="The asset whose href is kept (default: the item's own address).")] = None,
     max_cloud: Annotated[float, typer.Option(min=0, max=1, help="Items with a greater cloud share are left out.")] = 1.0,
     max_nodata: Annotated[float, typer.Option(min=0, max=1, help="Items with a greater nodata share are left out.")] = 1.0,
-    sign: Annotated[str, typer.Option(help="module:function that turns an href into a signed one.")] = "none",
-    requester_pays: Annotated[bool, typer.Option("--requester-pays", help="Record that readers pay for requests.")] = False,
+    sign: Annotated[
+        str,
+        typer.Option(
+            help="module:function that signs an href: tried once, and its name recorded in pool.json for whoever reads "
+            "the pixels (geomix does not read scenes yet)."
+        ),
+    ] = "none",
+    requester_pays: Annotated[
+        bool,
+        typer.Option(
+            "--requester-pays", help="Record in pool.json that readers pay for requests (geomix does not read scenes yet)."
+        ),
+    ] = False,
+    force: ForceOption = False,
 ) -> None:
     """Find the best STAC item (least cloud and nodata) for every place and time window; tell what stayed unresolved."""
 
@@ -94,7 +106,7 @@ def resolve(
         )
         items = stac if "://" in stac else absolute(stac)
         with _progress() as told:
-            found = resolve.resolve(absolute(pool_uri), items, absolute(out), wish, progress=told)
+            found = resolve.resolve(absolute(pool_uri), items, absolute(out), wish, progress=told, force=force)
         _show(found, absolute(out))
 
     explained(body)
@@ -129,9 +141,9 @@ def _strata(given: Sequence[str]) -> dict[str, config.OwnStratum]:
 def _day(text: str, option: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise InputError(f"{option} {text}", wanted="a day such as 2021-01-01 (ISO 8601)") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -46,7 +46,18 @@ def into(
 
 def described(pool_uri: str) -> dict[str, Any]:
     """pool.json of the pool in the folder `pool_uri`. Raises DataError."""
+    if store.exists(store.join(pool_uri, "unfinished.json")):
+        # Its files may be of two pools: those of the one before are replaced one after the other.
+        raise DataError(f"{pool_uri}: the command that builds this pool did not end", remedy="run that command again")
+    where = store.join(pool_uri, "pool.json")
     try:
-        return dict(store.read_json(store.join(pool_uri, "pool.json")))
-    except FileNotFoundError:
-        raise DataError(f"{pool_uri}: no pool here", remedy="build one: geomix pool build --out " + pool_uri) from None
+        content = store.read_json(where)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        remedy = f"build one: geomix pool build --kind grid --spacing-km 10 --out {pool_uri}"
+        raise DataError(f"{pool_uri}: no pool here", wanted="a folder with pool.json", remedy=remedy) from None
+    if not isinstance(content, dict):
+        raise DataError(f"{where}: no JSON object", remedy="build the pool again with this version")
+    lacking = [key for key in ("pool_hash", "rows", "kind", "columns", "column_hashes", "strata") if key not in content]
+    if lacking:
+        raise DataError(f"{where}: no {lacking[0]!r}", remedy="build the pool again with this version")
+    return content

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from geomix import ids, store, tables
-from geomix.errors import InputError, PoolError
-from geomix.pool import footprints, stac, write
+from geomix.errors import DataError, InputError, PoolError
+from geomix.pool import footprints, http, stac, write
 from geomix.pool.build import described, into
 from geomix.pool.rows import REFERENCE, STRATUM, VERSION, Source
 
@@ -33,7 +33,7 @@ NOT_COVERED, NOT_IN_WINDOW, TOO_CLOUDY = "no item covers the place", "no item in
 
 @dataclass(frozen=True)
 class Wish:
-    """Which scenes will do. Times are UTC; `start` belongs to the window, `end` does not."""
+    """Which scenes will do. `start` belongs to the window, `end` does not. Raises InputError for times that are not UTC."""
 
     start: datetime
     end: datetime
@@ -49,10 +49,16 @@ class Wish:
     nodata: str = "s2:nodata_pixel_percentage"
     """Item properties in percent."""
     sign: str = "none"
-    """`module:function` that makes an href readable (a token, a presigned URL); it is kept for the reader of the pixels, and
-    called once now to see that it works. Signed hrefs are not stored: they expire, and they hold secrets."""
+    """`module:function` that makes an href readable (a token, a presigned URL). Signed hrefs are not stored: they expire, and
+    they hold secrets. It is called once now to see that it works, and its name is recorded in pool.json for whoever reads the
+    pixels: geomix itself does not read scenes yet."""
     requester_pays: bool = False
-    """The reader must offer to pay for the requests; kept in pool.json."""
+    """The reader must offer to pay for the requests; only recorded in pool.json, as `sign` is."""
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            if getattr(self, name).utcoffset() != timedelta(0):
+                raise InputError(f"{name}: {getattr(self, name).isoformat()} is not UTC", wanted="a time in UTC")
 
     def windows(self) -> list[tuple[str, datetime, datetime]]:
         """(suffix of ids, start, end) of each window. Raises InputError."""
@@ -76,15 +82,21 @@ Find = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], list[stac.It
 
 
 def resolve(
-    pool_uri: str, stac_uri: str, out: str, wish: Wish, workers: int = 8, progress: write.Progress | None = None
+    pool_uri: str,
+    stac_uri: str,
+    out: str,
+    wish: Wish,
+    workers: int = 8,
+    progress: write.Progress | None = None,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Writes a pool of scenes into `out` and returns its pool.json; `unresolved` in it counts the rest by reason.
 
     For every place of the pool at `pool_uri` and every window, the item with the least cloud + nodata that holds the place
     (ties by item id). A place visited in several windows is several ids, `<id>_201906`, with one `place`.
     unresolved.parquet: id, reason. `stac_uri`: an ItemCollection or stac-geoparquet file (any URI), or a STAC API's search
-    endpoint (`http(s)://.../search`), asked by POST with `workers` requests at once. Raises PoolError, DataError, InputError,
-    UnavailableError.
+    endpoint (`http(s)://.../search`), asked by POST with `workers` requests at once. `force`: replace another pool in `out`.
+    Raises PoolError, DataError, InputError, UnavailableError.
     """
     old, windows, sign = described(pool_uri), wish.windows(), _hook(wish.sign)
     with tempfile.TemporaryDirectory(prefix="geomix-resolve-") as name:
@@ -105,10 +117,10 @@ def resolve(
 
         def work() -> dict[str, Any]:
             source = Source(
-                f"{pool_uri} resolved with {stac_uri.split('?', 1)[0]}",
+                f"{pool_uri} resolved with {http.shown(stac_uri)}",
                 str(old["kind"]),
                 None,
-                lambda: matcher.blocks(_places(pool_uri, list(old["strata"]), scratch), find),
+                lambda: matcher.blocks(_places(pool_uri, old, scratch), find),
                 ids.canonical_json({"places": "resolved", "asset": wish.asset}),
                 matcher.notes,
                 strata=old["strata"],
@@ -117,7 +129,7 @@ def resolve(
             store.publish(matcher.unresolved, store.join(out, "unresolved.parquet"))
             return content
 
-        return into(out, decides, inputs, work)
+        return into(out, decides, inputs, work, force)
 
 
 class _Matcher:
@@ -176,8 +188,8 @@ class _Matcher:
         at = pa.array(chosen, pa.int64())
         if self._sign is not None and len(chosen):
             first = items.href.take(at.slice(0, 1))[0].as_py()
-            if first is not None and not isinstance(self._sign(first), str):
-                raise InputError(f"sign: {self._wish.sign} does not return text", wanted="a function of an href to an href")
+            if first is not None:
+                _try(self._wish.sign, self._sign, first)
             self._sign = None  # once is enough
         new = {"id": names, "time": items.time, "href": items.href, "cloud": items.cloud, "nodata": items.nodata}
         for name, values in new.items():
@@ -238,19 +250,50 @@ _KINDS: Mapping[str, Any] = {
 }
 
 
-def _places(pool_uri: str, strata: list[str], scratch: Path) -> Iterator[pa.Table]:
-    """The rows of a pool with their strata, a few at once, in order of id."""
-    names = ("pool.parquet", "strata.parquet")
-    parts = [tables.files(store.join(pool_uri, name)) for name in names]
-    for files in zip(*parts, strict=True):
-        pool, classes = (pq.ParquetFile(store.local_copy(uri, scratch)) for uri in files)
-        with pool, classes:
-            both = zip(pool.iter_batches(PLACES_AT_ONCE), classes.iter_batches(PLACES_AT_ONCE), strict=True)
-            for rows, found in both:
-                table = pa.Table.from_batches([rows]).drop_columns(["id64", "geometry"])
-                for name in strata:
-                    table = table.append_column(STRATUM + name, pa.chunked_array([found.column(name)]))
-                yield table
+def _places(pool_uri: str, pool: Mapping[str, Any], scratch: Path) -> Iterator[pa.Table]:
+    """The rows of a pool with their strata, a few at once, in order of id. `pool`: its pool.json. Raises DataError."""
+    parts = [tables.files(store.join(pool_uri, name)) for name in _TABLES]
+    if len(parts[0]) != len(parts[1]):
+        raise _apart(pool_uri)
+    for uris in zip(*parts, strict=True):
+        try:
+            yield from _rows(pool_uri, pool, [store.local_copy(uri, scratch) for uri in uris])
+        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+            said = (str(error).splitlines() or [""])[0]
+            raise DataError(f"{' or '.join(uris)} is no table of a pool ({said})", remedy="build the pool again") from None
+
+
+def _rows(pool_uri: str, pool: Mapping[str, Any], paths: Sequence[Path]) -> Iterator[pa.Table]:
+    places, classes = (pq.ParquetFile(path) for path in paths)
+    with places, classes:
+        if places.metadata.num_rows != classes.metadata.num_rows or any(
+            _pool_hash(file) not in (None, pool["pool_hash"]) for file in (places, classes)
+        ):
+            raise _apart(pool_uri)
+        for rows, found in zip(places.iter_batches(PLACES_AT_ONCE), classes.iter_batches(PLACES_AT_ONCE), strict=True):
+            # Strata are joined by position.
+            if not rows.column("id").equals(found.column("id")):
+                raise _apart(pool_uri)
+            table = pa.Table.from_batches([rows]).drop_columns(["id64", "geometry"])
+            for name in pool["strata"]:
+                table = table.append_column(STRATUM + name, pa.chunked_array([found.column(name)]))
+            yield table
+
+
+def _pool_hash(file: pq.ParquetFile) -> str | None:
+    found = (file.metadata.metadata or {}).get(b"geomix.pool_hash")
+    return None if found is None else str(found, "utf-8")
+
+
+def _apart(pool_uri: str) -> DataError:
+    return DataError(
+        f"{pool_uri}: {' and '.join((*_TABLES, 'pool.json'))} are not of one pool",
+        wanted="files that one command wrote",
+        remedy="build the pool again, with --force",
+    )
+
+
+_TABLES = ("pool.parquet", "strata.parquet")
 
 
 def _hook(name: str) -> Callable[[str], str] | None:
@@ -259,8 +302,18 @@ def _hook(name: str) -> Callable[[str], str] | None:
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"sign: {name}: {error}", wanted="module:function, or none") from None
+    except (Exception, SystemExit) as error:  # an import runs the user's code
+        raise InputError(f"sign: {name}: {error}", wanted="module:function, or none") from error
     if not callable(found):
         raise InputError(f"sign: {name} is not a function", wanted="module:function, or none")
     return found  # type: ignore[no-any-return]
+
+
+def _try(name: str, sign: Callable[[str], str], href: str) -> None:
+    try:
+        signed = sign(href)
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"sign: {name} fails ({said})", wanted="a function of an href to an href") from error
+    if not isinstance(signed, str):
+        raise InputError(f"sign: {name} does not return text", wanted="a function of an href to an href")

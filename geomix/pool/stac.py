@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def source(pool: config.StacPool, catalogue: Catalogue) -> Source:
             yield block(items.id, lon, lat, **known, **{REFERENCE: items.reference})
 
     content = ids.canonical_json({"places": "stac"})
-    return Source(pool.uri, "stac", None, blocks, content, may_be_exchanged=True)
+    return Source(http.shown(pool.uri), "stac", None, blocks, content, may_be_exchanged=True)
 
 
 def pages_of(uri: str, body: Mapping[str, Any] | None) -> Iterator[tuple[str, bytes]]:
@@ -98,7 +99,7 @@ def pages_of(uri: str, body: Mapping[str, Any] | None) -> Iterator[tuple[str, by
     while wanted is not None:
         mark = json.dumps(wanted, sort_keys=True)
         if mark in seen:
-            raise DataError(f"{uri}: its `next` links go in a circle", remedy="tell whoever runs the catalogue")
+            raise DataError(f"{http.shown(uri)}: its `next` links go in a circle", remedy="tell whoever runs the catalogue")
         seen.add(mark)
         data = _read(*wanted)
         yield wanted[0], data
@@ -107,6 +108,7 @@ def pages_of(uri: str, body: Mapping[str, Any] | None) -> Iterator[tuple[str, by
 
 def parse(data: bytes, uri: str) -> dict[str, Any]:
     """A FeatureCollection. Raises DataError for anything else."""
+    uri = http.shown(uri)
     try:
         found = json.loads(data)
     except ValueError as error:
@@ -123,43 +125,46 @@ def parse(data: bytes, uri: str) -> dict[str, Any]:
 
 def json_items(page: Mapping[str, Any], uri: str, fields: Fields) -> Items:
     """The items of a page. Raises PoolError for one without id, geometry or time, or without the asset that is asked for."""
+    what = http.shown(uri)
     features = page["features"]
-    names, hrefs, geometry = [], [], []
-    for number, item in enumerate(features):
-        name = item.get("id") if isinstance(item, dict) else None
-        if not isinstance(name, str) or not name:
-            raise PoolError(f"{uri}: item {number} has no id", wanted="STAC items")
-        names.append(name)
-        hrefs.append(_href(item, name, uri, fields))
-        geometry.append(json.dumps(item["geometry"]) if item.get("geometry") else None)
-    properties = [item.get("properties") or {} for item in features]
+    names = [_checked(item, number, what) for number, item in enumerate(features)]
+    hrefs = [_href(item, name, what, fields) for item, name in zip(features, names, strict=True)]
+    geometry = [json.dumps(item["geometry"]) if item.get("geometry") else None for item in features]
     found = shapely.from_geojson(np.array(geometry, dtype=object), on_invalid="ignore")
+    properties = [item.get("properties") or {} for item in features]
     when = [p.get("datetime") or p.get("start_datetime") for p in properties]
     shares = {name: [p.get(getattr(fields, name)) for p in properties] for name in ("cloud", "nodata")}
     return _items(names, found, pa.array(when, pa.string()), hrefs, shares, uri, fields)
 
 
 def _parquet_items(uri: str, path: Path, fields: Fields) -> Iterator[Items]:
+    what = http.shown(uri)
     try:
         with pq.ParquetFile(path) as file:
             there = file.schema_arrow.names
             lacking = [name for name in ("id", "geometry") if name not in there]
             if lacking or not {"datetime", "start_datetime"} & set(there):
-                raise PoolError(f"{uri}: no column {', '.join(lacking) or 'datetime'}", wanted="a stac-geoparquet file")
+                raise PoolError(f"{what}: no column {', '.join(lacking) or 'datetime'}", wanted="a stac-geoparquet file")
+            kind = file.schema_arrow.field("geometry").type
+            if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+                raise PoolError(f"{what}: column geometry is {kind}", wanted="WKB, as GeoParquet has it")
             wanted = ["id", "geometry", "datetime", "start_datetime", "links", "assets", fields.cloud, fields.nodata]
             for batch in file.iter_batches(_PARQUET_ROWS, columns=[name for name in wanted if name in there]):
                 yield _batch_items(pa.Table.from_batches([batch]), uri, fields)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{uri}: not a readable table ({str(error).splitlines()[0]})", remedy="is the file complete?") from None
+        raise DataError(
+            f"{what}: not a readable table ({str(error).splitlines()[0]})", remedy="is the file complete?"
+        ) from None
 
 
 def _batch_items(rows: pa.Table, uri: str, fields: Fields) -> Items:
-    names = rows["id"].to_pylist()
-    geometry = shapely.from_wkb(rows["geometry"].to_numpy(), on_invalid="ignore")
-    when = [times(rows[name], f"{uri}: {name}") for name in ("datetime", "start_datetime") if name in rows.column_names]
+    what = http.shown(uri)
     linked = "links" if fields.asset is None else "assets"
-    columns = rows[linked].to_pylist() if linked in rows.column_names else [None] * len(rows)
-    hrefs = [_href({linked: value}, name, uri, fields) for name, value in zip(names, columns, strict=True)]
+    items = rows.select([name for name in ("id", linked) if name in rows.column_names]).to_pylist()
+    names = [_checked(item, number, what) for number, item in enumerate(items)]
+    hrefs = [_href(item, name, what, fields) for item, name in zip(items, names, strict=True)]
+    geometry = shapely.from_wkb(rows["geometry"].to_numpy(), on_invalid="ignore")
+    when = [times(rows[name], f"{what}: {name}") for name in ("datetime", "start_datetime") if name in rows.column_names]
     none = [None] * len(rows)
     shares = {
         name: rows[column].to_pylist() if (column := getattr(fields, name)) in rows.column_names else none
@@ -177,11 +182,12 @@ def _items(
     uri: str,
     fields: Fields,
 ) -> Items:
-    _refuse(shapely.is_missing(geometry) | shapely.is_empty(geometry), names, uri, "geometry")
-    _refuse(when.is_null().to_numpy(zero_copy_only=False), names, uri, "datetime or start_datetime")
-    parsed = when if pa.types.is_timestamp(when.type) else times(pa.chunked_array([when]), f"{uri}: datetime")
-    absolute = [href if href is None else urljoin(uri, href) if http.is_http(uri) else href for href in hrefs]
-    found = {name: _shares(values, names, uri, getattr(fields, name)) for name, values in shares.items()}
+    what = http.shown(uri)
+    _refuse(shapely.is_missing(geometry) | shapely.is_empty(geometry), names, what, "readable geometry")
+    _refuse(when.is_null().to_numpy(zero_copy_only=False), names, what, "datetime or start_datetime")
+    parsed = when if pa.types.is_timestamp(when.type) else times(pa.chunked_array([when]), f"{what}: datetime")
+    absolute = [href if href is None else _resolved(uri, href) for href in hrefs]
+    found = {name: _shares(values, names, what, getattr(fields, name)) for name, values in shares.items()}
     return Items(
         id=pa.array(names, pa.string()),
         geometry=geometry,
@@ -193,9 +199,39 @@ def _items(
     )
 
 
+def _checked(item: Any, number: int, uri: str) -> str:
+    """The id of an item whose parts have the shapes that STAC gives them. Raises PoolError."""
+    name = item.get("id") if isinstance(item, dict) else None
+    if name is None or name == "":
+        raise PoolError(f"{uri}: item {number} has no id", wanted="STAC items")
+    _shape(name, str, "id", f"item {number}", uri)
+    what = f"item {name!r}"
+    for part, kind in (("geometry", dict), ("properties", dict), ("links", list), ("assets", dict)):
+        _shape(item.get(part), kind, part, what, uri)
+    for part in ("datetime", "start_datetime"):
+        _shape((item.get("properties") or {}).get(part), str, part, what, uri)
+    for link in item.get("links") or ():
+        _shape(link, dict, "a link", what, uri)
+        _shape((link or {}).get("href"), str, "the href of a link", what, uri)
+    for key, asset in (item.get("assets") or {}).items():
+        _shape(asset, dict, f"asset {key!r}", what, uri)
+        _shape((asset or {}).get("href"), str, f"the href of asset {key!r}", what, uri)
+    return str(name)
+
+
+_KINDS: Mapping[type, str] = {str: "text", dict: "an object", list: "a list"}
+
+
+def _shape(value: Any, kind: type, field: str, what: str, uri: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        text = repr(value)
+        text = text if len(text) <= 60 else text[:57] + "..."
+        raise PoolError(f"{uri}: {what}: {field} is {text}", wanted=f"{_KINDS[kind]}, as STAC has it")
+
+
 def _href(item: Mapping[str, Any], name: str, uri: str, fields: Fields) -> str | None:
     if fields.asset is None:
-        own = (link.get("href") for link in item.get("links") or () if link.get("rel") == "self")
+        own = (link.get("href") for link in item.get("links") or () if link and link.get("rel") == "self")
         return next(own, None)
     assets = {key: asset for key, asset in (item.get("assets") or {}).items() if asset is not None}
     if fields.asset not in assets:
@@ -203,7 +239,10 @@ def _href(item: Mapping[str, Any], name: str, uri: str, fields: Fields) -> str |
             f"{uri}: item {name!r} has no asset {fields.asset!r}",
             wanted=f"one of its assets: {', '.join(sorted(assets)) or 'it has none'}",
         )
-    return str(assets[fields.asset]["href"])
+    href = assets[fields.asset].get("href")
+    if not href:
+        raise PoolError(f"{uri}: item {name!r}: asset {fields.asset!r} has no href", wanted="STAC items")
+    return str(href)
 
 
 def _shares(values: list[Any], names: list[str], uri: str, prop: str) -> pa.Array:
@@ -223,20 +262,33 @@ def _refuse(lacking: npt.NDArray[np.bool_], names: list[str], uri: str, what: st
 
 
 def _next(page: Mapping[str, Any], uri: str, body: Any) -> tuple[str, Any] | None:
+    what = http.shown(uri)
+    _shape(page.get("links"), list, "links", "the page", what)
     for link in page.get("links") or ():
-        if link.get("rel") == "next" and link.get("href"):
-            address = _resolved(uri, str(link["href"]))
+        _shape(link, dict, "a link", "the page", what)
+        if link and link.get("rel") == "next" and link.get("href"):
+            _shape(link["href"], str, "the href of its `next` link", "the page", what)
+            address = _resolved(uri, link["href"])
             if str(link.get("method", "GET")).upper() != "POST":
                 return address, None
             posted = link.get("body") or {}
+            _shape(posted, dict, "the body of its `next` link", "the page", what)
             return address, {**body, **posted} if link.get("merge") and body else posted
     return None
 
 
 def _resolved(uri: str, href: str) -> str:
-    if http.is_http(uri) or "://" in href or href.startswith("/"):
-        return urljoin(uri, href) if http.is_http(uri) else href
-    return store.join(uri.rsplit("/", 1)[0] if "/" in uri else ".", href)
+    """`href`, as the file at `uri` writes it, made absolute."""
+    if http.is_http(uri):
+        try:
+            return urljoin(uri, href)
+        except ValueError as error:
+            raise PoolError(f"{http.shown(uri)}: href {http.shown(href)!r} ({error})", wanted="an address") from None
+    if "://" in href or href.startswith("/"):
+        return href
+    whole = uri if "://" in uri else str(Path(uri).absolute())
+    scheme, mark, path = store.join(whole.rsplit("/", 1)[0], href).rpartition("://")
+    return scheme + mark + posixpath.normpath(path)
 
 
 def _read(uri: str, body: Any) -> bytes:

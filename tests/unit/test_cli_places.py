@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from geomix import tables
 from geomix.cli import app
 
 runner = CliRunner()
@@ -146,3 +147,26 @@ def test_no_pool_and_no_manifest_are_one_message(tmp_path: Path) -> None:
     assert (code, "no pool here" in shown) == (2, True)
     code, _, shown = invoke("sample", "stats", str(tmp_path))
     assert (code, "no manifest here" in shown) == (2, True)
+
+
+def test_resolve_takes_times_with_an_offset_and_replaces_with_force(land: str, tmp_path: Path) -> None:
+    ring = [[-20, -35], [50, -35], [50, 35], [-20, 35], [-20, -35]]
+    africa = {
+        "type": "Feature",
+        "id": "africa",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"datetime": "2020-12-31T15:00:00Z"},
+    }
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [africa]}))
+    ask = ["pool", "resolve", land, "--stac", str(tmp_path / "items.json"), "--out", str(tmp_path / "scenes")]
+    window = ["--start", "2021-01-01T00:00:00+10:00", "--end", "2021-01-02T00:00:00+10:00", "--every", "month"]
+    code, _, shown = invoke(*ask, *window)
+    assert code == 0, shown
+    # In UTC the window begins on the last day of December.
+    assert {name.rpartition("_")[2] for name in tables.read(str(tmp_path / "scenes" / "pool.parquet"))["id"]} == {"202012"}
+    code, _, shown = invoke(*ask, "--start", "2020-12-31", "--end", "2021-01-01")
+    assert (code, "--force" in shown) == (2, True)
+    code, _, shown = invoke(*ask, "--start", "2020-12-31", "--end", "2021-01-01", "--force")
+    assert code == 0, shown
+    code, _, shown = invoke(*ask, "--start", "0001-01-01T00:00:00+10:00", "--end", "2021-01-01")
+    assert (code, "--start 0001-01-01" in shown) == (2, True)

@@ -73,6 +73,9 @@ def test_a_build_that_fails_leaves_an_empty_folder(tmp_path: Path) -> None:
     # One that was killed is built over.
     (out / "unfinished.json").write_text("{}")
     (out / "pool.parquet").write_bytes(b"half")
+    with pytest.raises(DataError, match="did not end") as caught:
+        build.described(str(out))
+    assert "again" in caught.value.remedy
     assert build.build(table(tmp_path / "data"), {}, str(out))["rows"] == 5
     assert build.described(str(out))["rows"] == 5
     with pytest.raises(DataError, match="no pool here"):
@@ -106,3 +109,12 @@ def test_tables_on_s3(tmp_path: Path, s3: s3_server.Bucket) -> None:
         build.build(GRID, {}, "s3://absent-bucket/grid")
     with s3.checking_credentials(), pytest.raises(DataError, match="permission denied"):
         build.build(GRID, {}, f"{s3.uri}/refused")
+
+
+@pytest.mark.parametrize(("content", "says"), [("{}", "no 'pool_hash'"), ("[1]", "no JSON object"), ("{", "not JSON")])
+def test_a_pool_json_that_is_none_is_explained(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "pool.json").write_text(content)
+    with pytest.raises(DataError, match=says):
+        build.described(str(tmp_path))
+    with pytest.raises(DataError, match="no pool here"):
+        build.described(str(tmp_path / "pool.json"))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from geomix import config, store, tables
-from geomix.errors import InputError, PoolError
+from geomix.errors import DataError, InputError, PoolError
 from geomix.pool import build, resolve
 from geomix.pool.resolve import NOT_COVERED, NOT_IN_WINDOW, TOO_CLOUDY, Wish
 from tests.unit.pool import http_server
@@ -60,8 +62,8 @@ def test_the_best_item_of_a_window(tmp_path: Path, pool: str) -> None:
     scenes = found(tmp_path / "out")
     # Two of Paris have 15 % of clouds and nodata: the first by id.
     assert {name: row["href"] for name, row in scenes.items()} == {
-        "fiji": "./fiji.json",
-        "paris": "./paris-a.json",
+        "fiji": str(tmp_path / "fiji.json"),
+        "paris": str(tmp_path / "paris-a.json"),
     }
     assert (scenes["paris"]["cloud"], scenes["paris"]["nodata"]) == (pytest.approx(0.05), pytest.approx(0.1))
     assert (scenes["paris"]["kind"], scenes["paris"]["lon"]) == ("a", 2.35)
@@ -82,7 +84,7 @@ def test_several_windows_are_several_ids_with_one_place(tmp_path: Path, pool: st
     scenes = found(tmp_path / "out")
     assert list(scenes) == ["fiji_202006", "paris_202006", "paris_202007", "quito_202006"]
     assert scenes["paris_202006"]["place"] == scenes["paris_202007"]["place"] == "2.35000,48.85000"
-    assert scenes["paris_202007"]["href"] == "./paris-july.json"
+    assert scenes["paris_202007"]["href"] == str(tmp_path / "paris-july.json")
     assert (written["rows"], written["places"]) == (4, 3)
     assert sum(written["unresolved"].values()) == 2 * 5 - 4
 
@@ -123,8 +125,15 @@ def test_the_signing_hook_is_checked_and_kept(tmp_path: Path, pool: str) -> None
     wish = Wish(**{**vars(JUNE), "sign": "posixpath:basename", "requester_pays": True})
     written = resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), wish)
     assert (written["sign"], written["requester_pays"]) == ("posixpath:basename", True)
-    assert found(tmp_path / "out")["fiji"]["href"] == "./fiji.json"  # as it is: signed ones expire
-    for hook, says in (("absent:sign", "absent"), ("math:pi", "not a function"), ("builtins:len", "does not return text")):
+    assert found(tmp_path / "out")["fiji"]["href"] == str(tmp_path / "fiji.json")  # as it is: signed ones expire
+    for hook, says in (
+        ("absent:sign", "absent"),
+        ("..x:f", "package"),
+        ("math:pi", "not a function"),
+        ("math:sqrt", "math:sqrt fails .TypeError"),
+        ("builtins:len", "does not return text"),
+        ("sys:exit", "sys:exit fails .SystemExit"),
+    ):
         with pytest.raises(InputError, match=says):
             resolve.resolve(pool, items(tmp_path), str(tmp_path / "x"), Wish(**{**vars(JUNE), "sign": hook}))
 
@@ -136,3 +145,45 @@ def test_wishes_that_cannot_be_met(tmp_path: Path, pool: str) -> None:
     assert list((tmp_path / "out").iterdir()) == []
     with pytest.raises(InputError, match="before it starts"):
         resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), Wish(JUNE.end, JUNE.start))
+    for start in (datetime(2020, 6, 1), datetime(2020, 6, 1, tzinfo=timezone(timedelta(hours=10)))):
+        with pytest.raises(InputError, match="is not UTC"):
+            Wish(start, JUNE.end)
+
+
+def test_another_wish_needs_force(tmp_path: Path, pool: str) -> None:
+    resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), JUNE)
+    other = Wish(JUNE.start, JUNE.end, max_cloud=0.01)
+    with pytest.raises(InputError, match="another pool"):
+        resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), other)
+    resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), other, force=True)
+    assert list(found(tmp_path / "out")) == ["fiji"]
+
+
+def replaced(table: pa.Table, path: Path, **metadata: str) -> None:
+    plain = table.replace_schema_metadata(None)
+    with pq.ParquetWriter(path, plain.schema) as writer:
+        writer.write_table(plain)
+        writer.add_key_value_metadata(metadata)
+
+
+def test_strata_of_another_pool_are_refused(tmp_path: Path, pool: str) -> None:
+    strata, out = Path(pool) / "strata.parquet", tmp_path / "out"
+    own = pq.read_table(strata)
+    others: list[tuple[pa.Table, dict[str, str]]] = [
+        (own.set_column(0, "id", pa.array(own["id"].to_pylist()[::-1])), {}),
+        (own.slice(0, 3), {}),
+        (own, {"geomix.pool_hash": "0" * 64}),
+    ]
+    for table, metadata in others:
+        replaced(table, strata, **metadata)
+        with pytest.raises(DataError, match="not of one pool"):
+            resolve.resolve(pool, items(tmp_path), str(out), JUNE)
+        assert list(out.iterdir()) == []
+    replaced(own.select(["id"]), strata)
+    with pytest.raises(DataError, match="no table of a pool"):
+        resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), JUNE)
+    replaced(own, strata)
+    assert resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), JUNE)["rows"] == 2
+    (Path(pool) / "unfinished.json").write_text("{}")
+    with pytest.raises(DataError, match="did not end"):
+        resolve.resolve(pool, items(tmp_path), str(tmp_path / "out"), JUNE)

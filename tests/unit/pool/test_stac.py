@@ -15,7 +15,7 @@ import shapely
 
 from geomix import config, store
 from geomix.errors import DataError, PoolError, UnavailableError
-from geomix.pool import footprints, sources
+from geomix.pool import footprints, http, sources, stac, write
 from tests.unit.pool import http_server
 
 
@@ -51,8 +51,8 @@ def test_items_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "items.json").write_text(json.dumps(collection(SCENES)))
     found = rows(str(tmp_path / "items.json"), tmp_path).to_pylist()
     assert [(r["id"], r["lon"], r["lat"], r["href"], r["nodata"]) for r in found] == [
-        ("a", 11, 41, "./a.json", pytest.approx(0.02)),
-        ("b", -74, -11, "./b.json", None),
+        ("a", 11, 41, str(tmp_path / "a.json"), pytest.approx(0.02)),
+        ("b", -74, -11, str(tmp_path / "b.json"), None),
     ]
     assert [r["time"].isoformat() for r in found] == ["2020-06-15T10:00:00+00:00", "2021-01-01T00:00:00+00:00"]
     assert found[0]["cloud"] == 0.25
@@ -114,10 +114,20 @@ def test_a_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ('{"type": "Catalog", "id": "x"}', DataError, "its type is 'Catalog'"),
         ("[1, 2]", DataError, "no STAC items"),
         ("<html>", DataError, "not JSON"),
-        (collection([{**SCENES[0], "geometry": None}]), PoolError, "1 items have no geometry, the first is 'a'"),
+        (collection([{**SCENES[0], "geometry": None}]), PoolError, "1 items have no readable geometry, the first is 'a'"),
         (collection([item("c", (0, 0, 1, 1), None)]), PoolError, "no datetime or start_datetime, the first is 'c'"),
         (collection([item("c", (0, 0, 1, 1), "June")]), PoolError, "no times, such as 'June'"),
         (collection([{**SCENES[0], "id": None}]), PoolError, "item 0 has no id"),
+        (collection([{**SCENES[0], "id": 17}]), PoolError, "item 0: id is 17"),
+        (collection([item("c", (0, 0, 1, 1), 20200101)]), PoolError, "item 'c': datetime is 20200101"),  # type: ignore[arg-type]
+        (collection([{**SCENES[0], "geometry": "POINT (0 0)"}]), PoolError, "item 'a': geometry is 'POINT"),
+        (collection([{**SCENES[0], "properties": [1]}]), PoolError, r"item 'a': properties is \[1\]"),
+        (collection([{**SCENES[0], "links": ["./a.json"]}]), PoolError, "item 'a': a link is './a.json'"),
+        (collection([{**SCENES[0], "links": [{"rel": "self", "href": 5}]}]), PoolError, "item 'a': the href of a link is 5"),
+        (collection([{**SCENES[0], "assets": ["B04"]}]), PoolError, "item 'a': assets is"),
+        (collection([{**SCENES[0], "assets": {"B04": "B04.tif"}}]), PoolError, "item 'a': asset 'B04' is 'B04.tif'"),
+        (collection(SCENES, "page2.json"), PoolError, "the page: a link is 'page2.json'"),  # type: ignore[arg-type]
+        (collection(SCENES, {"rel": "next", "href": 2}), PoolError, "the href of its `next` link is 2"),
         (collection([item("c", (0, 0, 1, 1), **{"eo:cloud_cover": 101})]), PoolError, "eo:cloud_cover 101"),
     ],
 )
@@ -134,6 +144,93 @@ def test_missing_files_and_assets_are_named(tmp_path: Path) -> None:
     with pytest.raises(PoolError, match="item 'a' has no asset 'B08'") as caught:
         rows(str(tmp_path / "items.json"), tmp_path, asset="B08")
     assert "B04" in caught.value.wanted
+    (tmp_path / "items.json").write_text(json.dumps(collection([{**SCENES[0], "assets": {"B04": {"type": "image/tiff"}}}])))
+    with pytest.raises(PoolError, match="item 'a': asset 'B04' has no href"):
+        rows(str(tmp_path / "items.json"), tmp_path, asset="B04")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("id", 7, "item 0: id is 7"),
+        ("geometry", "POINT (0 0)", "column geometry is string"),
+        ("links", '[{"rel": "self"}]', "item 'a': links is"),
+        ("geometry", b"POINT (0 0)", "1 items have no readable geometry, the first is 'a'"),
+    ],
+)
+def test_a_table_that_is_not_stac_geoparquet_is_explained(tmp_path: Path, column: str, value: Any, says: str) -> None:
+    columns = {
+        "id": "a",
+        "geometry": shapely.to_wkb(shapely.box(0, 0, 1, 1)),
+        "datetime": "2020-01-01T00:00:00Z",
+        column: value,
+    }
+    pq.write_table(pa.table({name: [one] for name, one in columns.items()}), tmp_path / "items.parquet")
+    with pytest.raises(PoolError, match=says):
+        rows(str(tmp_path / "items.parquet"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("href", "whole"),
+    [
+        ("../x/a.json", "s3://bucket/x/a.json"),
+        ("./a.json", "s3://bucket/items/a.json"),
+        ("https://data/a.json", "https://data/a.json"),
+        ("/data/a.json", "/data/a.json"),
+    ],
+)
+def test_hrefs_are_made_absolute(href: str, whole: str) -> None:
+    own = {**SCENES[0], "links": [{"rel": "self", "href": href}]}
+    found = stac.json_items(collection([own]), "s3://bucket/items/page.json", stac.Fields(None, "cloud", "nodata"))
+    assert (found.href.to_pylist(), found.reference.to_pylist()) == ([whole], [href])
+
+
+def test_no_message_tells_what_a_query_holds(tmp_path: Path) -> None:
+    answers: list[Any] = [
+        b"<html>",
+        {"type": "Catalog"},
+        collection([{**SCENES[0], "id": None}]),
+        collection([{**SCENES[0], "geometry": None}]),
+        collection([item("c", (0, 0, 1, 1), "June")]),
+        collection([item("c", (0, 0, 1, 1), **{"eo:cloud_cover": 101})]),
+        collection([]),
+        collection(SCENES, {"rel": "next", "href": "/items?token=secret"}),
+    ]
+    for answer in answers:
+        with http_server.served(lambda path, posted, answer=answer: (200, answer)) as server:  # type: ignore[misc]
+            url = f"{server.url}/items?token=secret"
+            pool = config.StacPool.model_validate({"kind": "stac", "uri": url})
+            with pytest.raises((DataError, PoolError), match=f"{server.url}/items") as caught:
+                write.write(str(tmp_path / "out"), sources.opened(pool, config.Earth(), tmp_path).source(()), {})
+        assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http:///items",
+        "http://host:port/items",
+        "http://host:99999/items",
+        "http://host:0/items",
+        "http://a b/items",
+        "http://[::1/items",
+        "http://me:secret@host/items",
+        "http://" + "\u00e9" * 80 + "/items",
+        "ftp://host/items",
+    ],
+)
+def test_what_is_no_url_is_refused_at_once(url: str) -> None:
+    with pytest.raises(DataError, match="no URL that can be asked") as caught:
+        http.fetch(url)
+    assert "secret" not in caught.value.message
+
+
+def test_urls_are_quoted(tmp_path: Path) -> None:
+    with http_server.served(lambda path, posted: (200, collection(SCENES))) as server:
+        rows(f"{server.url}/sc\u00e8nes 1%20/items?q=\u00e9t\u00e9&a=[1]#top", tmp_path)
+        assert server.seen[0][0] == "/sc%C3%A8nes%201%20/items?q=%C3%A9t%C3%A9&a=[1]"
+    assert http.quoted("https://b\u00fccher.example:8080/a") == "https://xn--bcher-kva.example:8080/a"
 
 
 def test_footprints_across_the_180th_meridian() -> None:

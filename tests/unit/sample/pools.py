@@ -57,6 +57,7 @@ def write(folder: Path, rows: pd.DataFrame) -> dict[str, str]:
     described = {
         "pool_hash": found["hash"],
         "rows": len(rows),
+        "kind": "table",
         "column_hashes": hashes,
         "columns": own,
         "strata": {name: {} for name in strata},
