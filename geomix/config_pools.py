@@ -86,6 +86,8 @@ class TablePool(Strict):
     """A DuckDB boolean over the table's columns; rows that do not satisfy it are left out."""
     columns: tuple[str, ...] = ()
     """Further columns kept for `where` strategies."""
+    sea: bool = False
+    """Its places may lie at sea: the check for exchanged coordinates is left out."""
     arrays: SeriesArrays | None = None
 
     @model_validator(mode="after")

@@ -158,14 +158,14 @@ def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:
 
 
 NO_VALUE = ("", "NaN", "nan", "null", "NULL")
-_NO_NUMBER = ("NA", "N/A", "n/a", "#N/A", "None")
+NO_NUMBER = ("NA", "N/A", "n/a", "#N/A", "None")
 
 
 def _read_csv(data: bytes, compression: Literal["gzip"] | None) -> pd.DataFrame:
     # NA is a missing number and a region's name (Namibia, North America): it depends on the rest of its column.
     frame = pd.read_csv(io.BytesIO(data), compression=compression, keep_default_na=False, na_values=list(NO_VALUE))
     for name in frame.columns[frame.dtypes.map(pd.api.types.is_string_dtype)]:
-        values = frame[name].where(~frame[name].isin(_NO_NUMBER))
+        values = frame[name].where(~frame[name].isin(NO_NUMBER))
         numbers = pd.to_numeric(values, errors="coerce")
         if numbers.notna().any() and numbers.notna().equals(values.notna()):
             frame[name] = numbers

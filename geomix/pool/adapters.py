@@ -9,11 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from geomix import config
-
-
-def quoted(column: str) -> str:
-    """A column's name in DuckDB's SQL."""
-    return '"' + column.replace('"', '""') + '"'
+from geomix.pool.sql import quoted
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,10 @@ ADAPTERS: Mapping[str, Columns] = {
     # Columns of Core-S2L2A's metadata.parquet and `filter_metadata` (ESA-PhiLab/Major-TOM): cloud_cover in percent, nodata a
     # share; a cell may hold several products.
     "major_tom": Columns(
-        needs=("grid_cell", "product_id", "timestamp", "centre_lon", "centre_lat", "cloud_cover", "nodata", "parquet_url"),
+        needs=(
+            *("grid_cell", "product_id", "timestamp", "centre_lon", "centre_lat"),
+            *("cloud_cover", "nodata", "parquet_url", "parquet_row"),
+        ),
         id="grid_cell || '_' || product_id",
         place="grid_cell",
         lon="centre_lon",

@@ -47,8 +47,9 @@ class Exchange:
     least 20 rows at sea, hardly any of them so after the exchange: nobody's pool is that by intent.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, kind: str) -> None:
+        """`name`: the pool's, for messages; `kind`: as in a study, which decides what can be done about it."""
+        self._name, self._kind = name, kind
         self._seen = self._at_sea = self._tried = self._at_sea_exchanged = 0
 
     def update(self, lon: F64, lat: F64, strata: pa.Table) -> None:
@@ -66,10 +67,17 @@ class Exchange:
         """Raises PoolError if the coordinates are exchanged."""
         if self._seen >= 20 and self._at_sea >= self._seen / 2 and self._at_sea_exchanged <= self._tried / 10:
             on_land = 1 - self._at_sea_exchanged / self._tried
+            if self._kind == "stac":
+                remedy = (
+                    "write the items again: in GeoJSON, longitude comes first; if they do lie at sea, take their "
+                    "stac-geoparquet file as a pool of `kind: table` with `sea: true`"
+                )
+            else:
+                remedy = "exchange the columns that `lon:` and `lat:` name; if the places do lie at sea, write `sea: true`"
             raise PoolError(
                 f"{self._name}: {self._at_sea / self._seen:.0%} of {self._seen} places lie at sea; with longitude and latitude "
                 f"exchanged {on_land:.0%} of them lie on land",
-                remedy="exchange the columns that `lon:` and `lat:` name; in GeoJSON, longitude comes first",
+                remedy=remedy,
             )
 
 

@@ -46,7 +46,7 @@ class ColumnHash:
         self._digest: Any = None
 
     def update(self, column: pa.ChunkedArray) -> None:
-        """Adds values, in order of id. NaN is null, and -0.0 is 0.0; booleans are integers; times are microseconds."""
+        """Adds values, in order of id. NaN is null, and -0.0 is 0.0; booleans are integers; times are whole microseconds."""
         kind, data = _bytes(column)
         if self._digest is None:
             self._digest = hashlib.sha256(kind.encode() + b"\n")
@@ -131,10 +131,18 @@ def _bytes(column: pa.ChunkedArray) -> tuple[str, Any]:
         pairs["valid"] = valid
         return "number", pairs.tobytes()
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        if getattr(kind, "unit", None) == "ns":
+            column = pc.floor_temporal(column, unit="microsecond")
         column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None))).cast(pa.int64())
     whole = np.zeros(len(valid), dtype=[("valid", "u1"), ("value", "<i8")])
     whole["valid"] = valid
-    whole["value"] = pc.fill_null(column.cast(pa.int64(), safe=False), 0).to_numpy()
+    if pa.types.is_uint64(kind):
+        # The same bytes as those of a signed number where there is one; beyond, 2 says that the value is not negative.
+        values = pc.fill_null(column, 0).to_numpy()
+        whole["valid"] += values > np.uint64(np.iinfo(np.int64).max)
+        whole["value"] = values.view(np.int64)
+    else:
+        whole["value"] = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
     return "integer", whole.tobytes()
 
 

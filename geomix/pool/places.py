@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,28 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from geomix import config, ids, store, tables
 from geomix.errors import DataError, PoolError
-from geomix.pool import coordinates, footprints, hashes
-from geomix.pool.adapters import Columns, columns, quoted
+from geomix.pool import coordinates, csv_table, footprints, geoparquet, hashes, sql
+from geomix.pool.adapters import Columns, columns
 from geomix.pool.rows import BLOCK_ROWS, Source, block, coordinates_text
 
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "FLOAT", "DOUBLE", "BOOLEAN")
+_LARGE = ("UBIGINT", "HUGEINT", "UHUGEINT")
+_NUMBERS = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "BOOLEAN",
+)
+_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _MEMORY = {"memory_limit": "1GB", "preserve_insertion_order": "true"}
 
 
@@ -34,7 +47,7 @@ def source(pool: config.TablePool, strata: Collection[str], scratch: Path) -> So
     content = ids.canonical_json({"places": "table", "format": pool.format})
     reader = _Table(pool, strata, scratch, notes)
     merge = pool.format == "plain" and pool.id is None
-    return Source(pool.uri, "table", None, reader.blocks, content, notes, merge=merge, may_be_exchanged=True)
+    return Source(pool.uri, "table", None, reader.blocks, content, notes, merge=merge, may_be_exchanged=not pool.sea)
 
 
 class _Table:
@@ -47,32 +60,52 @@ class _Table:
         with duckdb.connect(config={**_MEMORY, "temp_directory": str(self.scratch / "duckdb")}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             # An expression of a study file must not read or write other files.
-            connection.execute(f"SET allowed_paths = {files}")
+            connection.execute(f"SET allowed_paths = {sql.allowed(files)}")
             connection.execute("SET enable_external_access = false")
             try:
                 kinds, relation = self._relation(connection, files)
                 notes["rows_in_table"] = connection.sql(f"SELECT count(*) FROM {relation}").fetchall()[0][0]
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 raise _unreadable(pool.uri, error) from None
-            known, kept = columns(pool, kinds, _geometry(files[0])), self._kept(kinds)
+            by_geometry = pool.format == "plain" and pool.lon not in kinds and pool.lat not in kinds
+            known = columns(pool, kinds, geoparquet.primary(files, pool.uri) if by_geometry else None)
+            kept = self._kept(kinds)
             self._lacking(known, kinds)
-            chosen = [f"{_plain(expr, kinds)} AS {n}" for n, expr in _expressions(known)]
+            if known.geometry is not None:
+                geoparquet.refuse_projected(files, _name(known.geometry), pool.uri)
+            chosen = [f"{_plain(n, expr, kinds)} AS {n}" for n, expr in _expressions(known)]
             chosen += [f"{_column(name, kinds)} AS x{k}" for k, name in enumerate(kept)]
             where = f" WHERE ({pool.where}\n)" if pool.where is not None else ""
             try:
                 found = connection.sql(f"SELECT {', '.join(chosen)} FROM (SELECT * FROM {relation} AS rows{where})")
             except duckdb.Error as error:
-                raise DataError(
-                    f"{pool.uri}: `{pool.where}`: {str(error).splitlines()[0]}",
-                    wanted=f"a DuckDB boolean over: {', '.join(kinds)}",
-                ) from None
+                raise self._misfit(connection, relation, kinds, error) from None
             try:
                 for batch in found.to_arrow_reader(BLOCK_ROWS):
                     yield self._block(pa.Table.from_batches([batch]), kept)
             except (duckdb.Error, pa.ArrowException, OSError) as error:
-                raise _unreadable(pool.uri, error) from None
+                # DuckDB's errors do not tell a torn file from a value that an expression cannot take: reading it alone does.
+                try:
+                    for _ in connection.sql(f"SELECT * FROM {relation}").to_arrow_reader(BLOCK_ROWS):
+                        pass
+                except (duckdb.Error, pa.ArrowException, OSError):
+                    raise _unreadable(pool.uri, error) from None
+                raise self._misfit(connection, relation, kinds, error) from None
         if not notes["rows_selected"]:
             raise PoolError(f"{pool.uri}: no row satisfies `{pool.where}`" if pool.where else f"{pool.uri}: no rows")
+
+    def _misfit(self, connection: Any, relation: str, kinds: Mapping[str, str], error: Exception) -> DataError:
+        """Why an expression over a readable table fails: `where`, if it fails by itself, or else the format's own."""
+        pool = self.pool
+        if pool.where is not None:
+            try:
+                connection.sql(f"SELECT count(*) FROM {relation} AS rows WHERE ({pool.where}\n)").fetchall()
+            except duckdb.Error as failed:
+                return DataError(
+                    f"{pool.uri}: `where: {pool.where}`: {str(failed).splitlines()[0]}",
+                    wanted=f"a DuckDB boolean over: {', '.join(kinds)}",
+                )
+        return DataError(f"{pool.uri}: {str(error).splitlines()[0]}", wanted=f"columns and types of format {pool.format}")
 
     def _local(self, name: str) -> Path:
         try:
@@ -83,14 +116,11 @@ class _Table:
     def _relation(self, connection: Any, files: list[str]) -> tuple[dict[str, str], str]:
         """(column -> type, SQL of the table)."""
         if not files[0].endswith((".csv", ".csv.gz")):
-            relation = f"read_parquet({files}, union_by_name = true)"
-            return _described(connection, relation), relation
-        options = f"header = true, nullstr = {list(tables.NO_VALUE)}, sample_size = -1"
-        kinds = _described(connection, f"read_csv({files}, {options})")
+            relation = f"read_parquet({sql.files(files)}, union_by_name = true)"
+            return csv_table.described(connection, relation), relation
         # As they are written: an id 007 is not 7, and times have a reader of their own.
-        texts = {n: "VARCHAR" for n in (self.pool.id, self.pool.place, self.pool.time, self.pool.href) if n in kinds}
-        relation = f"read_csv({files}, {options}" + (f", types = {texts})" if texts else ")")
-        return {**kinds, **texts}, relation
+        texts = [n for n in (self.pool.id, self.pool.place, self.pool.time, self.pool.href) if n is not None]
+        return csv_table.relation(connection, files, texts, self.pool.uri)
 
     def _kept(self, kinds: Mapping[str, str]) -> list[str]:
         pool = self.pool
@@ -187,8 +217,14 @@ def _typed(name: str, column: pa.ChunkedArray, uri: str) -> pa.Array:
     except pa.ArrowInvalid:
         raise PoolError(f"{uri}: `{name}` holds text", wanted="a share, 0 to 1") from None
     values = pc.if_else(pc.is_nan(values), None, values)
-    if len(values) and pc.all(pc.and_(pc.greater_equal(values, 0), pc.less_equal(values, 1))).as_py() not in (True, None):
-        raise PoolError(f"{uri}: `{name}` has {pc.max(values).as_py():g}", wanted="a share, 0 to 1; divide percent by 100")
+    outside = values.filter(pc.or_(pc.less(values, 0), pc.greater(values, 1)))
+    if len(outside):
+        low, high = pc.min_max(outside).as_py().values()
+        if low < 0:
+            raise PoolError(
+                f"{uri}: `{name}` has {low:g}", wanted="a share, 0 to 1", remedy="leave such rows out with `where:`"
+            )
+        raise PoolError(f"{uri}: `{name}` has {high:g}", wanted="a share, 0 to 1", remedy="divide percent by 100")
     return values
 
 
@@ -197,37 +233,31 @@ def _expressions(known: Columns) -> list[tuple[str, str]]:
     return [(name, expression) for name in names if (expression := getattr(known, name)) is not None]
 
 
-def _plain(expression: str, kinds: Mapping[str, str]) -> str:
+def _name(expression: str) -> str:
+    return expression.strip('"').replace('""', '"')
+
+
+def _plain(what: str, expression: str, kinds: Mapping[str, str]) -> str:
     # A column itself keeps its type (Arrow writes the number 7.0 as 7); what an adapter works out is as it comes.
-    name = expression.strip('"').replace('""', '"')
-    return _column(name, kinds, text=False) if name in kinds else f"({expression})"
+    name = _name(expression)
+    if name not in kinds:
+        return f"({expression})"
+    if what in ("lon", "lat", "cloud", "nodata") and (kinds[name].startswith("DECIMAL") or kinds[name] in _LARGE):
+        return f"CAST({sql.quoted(name)} AS DOUBLE)"
+    return _column(name, kinds, text=False)
 
 
 def _column(name: str, kinds: Mapping[str, str], text: bool = True) -> str:
-    kind, column = kinds[name], quoted(name)
-    if kind.startswith("DECIMAL") or kind == "HUGEINT" or kind == "UBIGINT":
-        return f"CAST({column} AS DOUBLE)"
+    kind, column = kinds[name], sql.quoted(name)
+    if decimal := _DECIMAL.fullmatch(kind):
+        digits, scale = map(int, decimal.groups())
+        # Whole numbers stay exact: two cells of a grid of 64-bit numbers would be one as floating-point numbers.
+        return f"CAST({column} AS {'DOUBLE' if scale else 'BIGINT' if digits <= 18 else 'VARCHAR'})"
+    if kind in ("HUGEINT", "UHUGEINT"):
+        return f"CAST({column} AS VARCHAR)"
     if text and kind != "VARCHAR" and kind not in _NUMBERS and not kind.startswith(("TIMESTAMP", "DATE")):
         return f"CAST({column} AS VARCHAR)"
     return column
-
-
-def _described(connection: Any, relation: str) -> dict[str, str]:
-    return {row[0]: row[1] for row in connection.sql(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-
-
-def _geometry(path: str) -> str | None:
-    """The primary geometry column of a GeoParquet file, whose coordinates must be longitude and latitude. Raises PoolError."""
-    if not path.endswith((".parquet", ".geoparquet")):
-        return None
-    metadata = pq.read_metadata(path).metadata or {}
-    if b"geo" not in metadata:
-        return None
-    geo = json.loads(metadata[b"geo"])
-    primary = str(geo["primary_column"])
-    crs = geo["columns"][primary].get("crs", {"id": {"authority": "OGC", "code": "CRS84"}})
-    code = (crs or {}).get("id", {})
-    return primary if f"{code.get('authority')}:{code.get('code')}" in ("OGC:CRS84", "EPSG:4326") else None
 
 
 def _unreadable(uri: str, error: Exception) -> DataError:

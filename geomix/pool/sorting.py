@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from geomix.pool import sql
 from geomix.pool.rows import BLOCK_ROWS
 
 MEMORY_ROWS = 2_000_000
@@ -54,7 +55,7 @@ def _on_disk(held: list[pa.Table], blocks: Iterator[pa.Table], scratch: Path) ->
     limits = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(scratch / "duckdb"), "preserve_insertion_order": "false"}
     with duckdb.connect(config=limits) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        found = connection.sql(f"SELECT * FROM read_parquet('{unsorted}') ORDER BY {', '.join(_KEYS)}")
+        found = connection.sql(f"SELECT * FROM read_parquet({sql.files([unsorted])}) ORDER BY {', '.join(_KEYS)}")
         batches = []
         for batch in found.to_arrow_reader(BLOCK_ROWS):
             batches.append(batch)

@@ -59,5 +59,5 @@ def opened(pool: config.Pool, earth: config.Earth, scratch: Path) -> Opened:
 
 
 def _small(name: str, pool: config.EarthPool | config.TablePool, rows: Rows) -> Source:
-    is_table = isinstance(pool, config.TablePool)
-    return Source(name, pool.kind, pool.pixels, rows.blocks, rows.content, rows.notes, ordered=True, may_be_exchanged=is_table)
+    checked = isinstance(pool, config.TablePool) and not pool.sea
+    return Source(name, pool.kind, pool.pixels, rows.blocks, rows.content, rows.notes, ordered=True, may_be_exchanged=checked)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geomix import atlas, config, tables
-from geomix.errors import DataError, StudyError
+from geomix.errors import DataError, PoolError, StudyError
 
 Strata = Mapping[str, atlas.Stratum]
 
@@ -62,7 +62,7 @@ class Counts:
         self._found: dict[str, dict[str, int]] = {}
 
     def update(self, classes: pa.Table) -> None:
-        """Adds a block of strata."""
+        """Adds a block of strata. Raises PoolError for a class that is called none."""
         for name in classes.column_names:
             column, found = classes[name], self._found.setdefault(name, {"none": 0})
             found["none"] += column.null_count
@@ -71,6 +71,11 @@ class Counts:
                 continue
             for pair in pc.value_counts(column.drop_null()).to_pylist():
                 value = str(pair["values"])
+                if value == "none":
+                    raise PoolError(
+                        f"stratum {name}: a class is called 'none', which stands for the places without a class",
+                        remedy="rename the class, or leave its cells or polygons without a value",
+                    )
                 found[value] = found.get(value, 0) + int(pair["counts"])
 
     def to_json(self) -> dict[str, dict[str, int]]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from geomix import atlas, store, tables
 from geomix.errors import PoolError
-from geomix.pool import coordinates, hashes, sorting
+from geomix.pool import coordinates, hashes, sorting, sql
 from geomix.pool.parts import Parts
 from geomix.pool.rows import BLOCK_SCHEMA, REFERENCE, STRATUM, VERSION, Source
 from geomix.pool.strata import Counts, Strata
@@ -46,7 +46,7 @@ class _Writing:
         self.hash = hashes.PoolHash(source.content)
         self.columns: dict[str, hashes.ColumnHash] = {}
         self.counts = Counts()
-        self.exchange = coordinates.Exchange(source.name)
+        self.exchange = coordinates.Exchange(source.name, source.kind)
         self.own: list[str] = []
         self.rows = self.merged = 0
         self.places_are_ids = True
@@ -149,9 +149,8 @@ class _Writing:
         if self.places_are_ids:
             return self.rows
         limits = {"memory_limit": sorting.MEMORY_LIMIT, "temp_directory": str(self.scratch / "duckdb")}
-        files = [str(path) for path in self.pool.paths]
         with duckdb.connect(config=limits) as connection:
-            found = connection.sql(f"SELECT count(DISTINCT place) FROM read_parquet({files})").fetchall()
+            found = connection.sql(f"SELECT count(DISTINCT place) FROM read_parquet({sql.files(self.pool.paths)})").fetchall()
         return int(found[0][0])
 
 

@@ -17,9 +17,7 @@ from geomix.step import Place
 from tests.unit.pool import makers
 
 
-def test_classes_are_read_from_whatever_file_and_part_holds_the_column(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_classes_are_read_from_whatever_file_and_part_holds_the_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_ROWS", 2)
     makers.frame(plot=[1.0, 2.0, np.nan, 2.0, 2.0], depth=[0.5, 1, 2, 3, 4]).to_csv(tmp_path / "t.csv", index=False)
     pool = config.TablePool(kind="table", uri=str(tmp_path / "t.csv"), columns=("kind", "plot", "depth"))
@@ -75,3 +73,27 @@ def test_without_such_a_composition_no_pixel_is_read(place: Place, tmp_path: Pat
     study = {**makers.study().to_json(), "pools": {"series": {"kind": "earth", "size": 400}}}
     store.write_json(f"{plan}/study.json", study)
     assert not store.exists(run(plan, place)[0]["pool"]["uri"] + "/measured.parquet")
+
+
+def test_of_a_file_only_the_bytes_of_the_column_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    makers.frame().loc[np.zeros(20_000, dtype=int)].assign(
+        name=range(20_000), noise=np.random.default_rng(0).normal(size=20_000)
+    ).to_csv(tmp_path / "t.csv", index=False)
+    pool = config.TablePool(kind="table", uri=str(tmp_path / "t.csv"), id="name", columns=("kind", "noise"))
+    uri = str(tmp_path / "pool")
+    build(pool, {}, uri)
+    columns = PoolColumns(uri)
+    assert "kind" in columns.names
+    files, read, failures = store.filesystem(uri)[0], [], [OSError("lost"), OSError("lost")]
+    whole = files.cat_file
+
+    def cat_file(path: str, start: int | None = None, end: int | None = None) -> bytes:
+        if failures:
+            raise failures.pop()
+        read.append(whole(path, start=start, end=end))
+        return bytes(read[-1])
+
+    monkeypatch.setattr(files, "cat_file", cat_file)
+    assert columns.classes("kind") == ["a"]
+    assert not failures
+    assert 0 < sum(map(len, read)) < store.size(f"{uri}/pool.parquet") / 4

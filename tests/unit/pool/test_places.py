@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import pytest
 import shapely
 from pydantic import ValidationError
 
-from geomix import config
+from geomix import config, tables
 from geomix.errors import DataError, PoolError
-from geomix.pool import places
+from geomix.pool import build, places
 from tests.unit.pool import makers
 
 
@@ -72,7 +73,9 @@ def test_geometry_gives_coordinates_where_no_columns_do(tmp_path: Path, crs: int
     frame = geopandas.GeoDataFrame({"name": ["a", "b"]}, geometry=[shapely.Point(2.5, 48.5), across], crs=crs)
     frame.to_parquet(tmp_path / "g.parquet")
     if crs != 4326:  # metres are no degrees
-        assert "no column 'lon', 'lat'" in refused(tmp_path / "g.parquet", id="name").seen
+        error = refused(tmp_path / "g.parquet", id="name")
+        assert "is EPSG:3857" in error.seen
+        assert "to_crs(4326)" in error.remedy
         return
     found = blocks(tmp_path / "g.parquet", id="name")
     assert found["lon"].to_pylist() == [2.5, 179.5]
@@ -202,3 +205,131 @@ def test_fmow_sentinel(tmp_path: Path) -> None:
     assert (row["lon"], row["lat"]) == (pytest.approx(32.65), pytest.approx(0.05))
     assert row["href"] == "airport/airport_0/airport_0_6.tif"
     assert row["time"].isoformat() == "2016-09-27T08:04:46+00:00"
+
+
+@pytest.mark.parametrize("kind", [pa.uint64(), pa.decimal128(20, 0), pa.decimal128(12, 0)])
+def test_whole_numbers_of_any_size_stay_exact(tmp_path: Path, kind: pa.DataType) -> None:
+    """Cells of H3 and S2 are 64-bit numbers, next to each other."""
+    first = 2**63 if kind != pa.decimal128(12, 0) else 10**11
+    cells = [first + n for n in range(60)]
+    columns = {"cell": pa.array(cells, kind), "lon": [2.0] * 60, "lat": [48.0] * 60}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    found = blocks(tmp_path / "t.parquet", id="cell", place="cell", columns=["cell"])
+    assert found["id"].to_pylist() == found["place"].to_pylist() == [str(cell) for cell in cells]
+    made = blocks(tmp_path / "t.parquet", columns=["cell"])
+    assert len(set(made["id"].to_pylist())) == 60
+    assert [int(cell) for cell in made["cell"].to_pylist()] == cells
+    pd.DataFrame(columns | {"cell": cells}).to_csv(tmp_path / "t.csv", index=False)
+    as_csv = blocks(tmp_path / "t.csv", columns=["cell"])
+    assert as_csv["id"].to_pylist() == made["id"].to_pylist()
+    assert as_csv["cell"].type in (pa.uint64(), pa.int64())
+
+
+def test_decimals_are_numbers_where_numbers_are_needed(tmp_path: Path) -> None:
+    columns = {"lon": pa.array([2], pa.uint64()), "lat": pa.array([48], pa.decimal128(20, 0)), "c": pa.array([1], pa.uint64())}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    (row,) = blocks(tmp_path / "t.parquet", cloud="c").to_pylist()
+    assert (row["lon"], row["lat"], row["cloud"]) == (2.0, 48.0, 1.0)
+
+
+def test_times_with_nanoseconds_may_be_kept(tmp_path: Path) -> None:
+    seen = pa.array([1_500_000_000_123_456_789, None, 3, 4, 5], pa.timestamp("ns"))
+    table = pa.Table.from_pandas(FRAME, preserve_index=False).append_column("seen", seen)
+    pq.write_table(table, tmp_path / "t.parquet")
+    pool = config.TablePool(kind="table", uri=str(tmp_path / "t.parquet"), id="name", columns=("seen",))
+    assert build.build(pool, {}, str(tmp_path / "pool"))["columns"] == ["seen"]
+
+
+def test_paths_are_no_patterns_and_no_sql(tmp_path: Path) -> None:
+    folder = tmp_path / "it's [a] *"
+    (folder / "parts").mkdir(parents=True)
+    (tmp_path / "it's a b").mkdir()
+    for n, name in enumerate(("a*.parquet", "a[b]?.parquet", "ab.parquet")):
+        pq.write_table(pa.table({"n": [f"{n}"], "lon": [2.0], "lat": [48.0]}), folder / "parts" / name)
+    pq.write_table(pa.table({"n": ["decoy"], "lon": [2.0], "lat": [48.0]}), tmp_path / "it's a b" / "ab.parquet")
+    assert blocks(folder / "parts", id="n")["id"].to_pylist() == ["0", "1", "2"]
+    assert blocks(folder / "parts" / "a*.parquet", id="n")["id"].to_pylist() == ["0"]
+    FRAME.to_csv(folder / "it's.csv", index=False)
+    assert len(blocks(folder / "it's.csv", id="name", columns=["kind"], where="kind = 'a'")) == 2
+    pool = config.TablePool(kind="table", uri=str(folder / "it's.csv"), id="name")
+    assert build.build(pool, {}, str(folder / "pool"))["rows"] == 5
+
+
+def test_the_geometry_of_every_part_must_be_in_degrees(tmp_path: Path) -> None:
+    def part(name: str, crs: Any, **changes: Any) -> None:
+        frame = geopandas.GeoDataFrame({"name": [name]}, geometry=[shapely.Point(2.5, 48.5)], crs=crs)
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+        table = pq.read_table(tmp_path / f"{name}.parquet")
+        geo = {**json.loads(table.schema.metadata[b"geo"]), **changes}
+        geo = {key: value for key, value in geo.items() if value is not None}
+        pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), tmp_path / f"{name}.parquet")
+
+    part("a", 4326)
+    part("b", 32632)
+    assert "geometry 'geometry' is EPSG:32632" in refused(tmp_path, id="name").seen
+    part("b", None)
+    error = refused(tmp_path, id="name")
+    assert "is unknown" in error.seen
+    assert "set_crs" in error.remedy
+    part("b", 4326)
+    assert blocks(tmp_path, id="name")["lon"].to_pylist() == [2.5, 2.5]
+    part("a", 4326, primary_column=None)
+    assert "no primary geometry column" in refused(tmp_path, id="name").seen
+    for geo in (json.dumps({"version": "1.1.0", "primary_column": "geometry"}), "{", "[]"):
+        torn = pq.read_table(tmp_path / "a.parquet").replace_schema_metadata({"geo": geo})
+        pq.write_table(torn, tmp_path / "a.parquet")
+        with pytest.raises((PoolError, DataError), match="cannot be read|not a readable table"):
+            blocks(tmp_path, id="name")
+
+
+def test_a_projected_geometry_beside_coordinates_is_nobodys_business(tmp_path: Path) -> None:
+    frame = geopandas.GeoDataFrame({"name": ["a"], "lon": [2.0], "lat": [48.0]}, geometry=[shapely.Point(5e5, 5e6)], crs=32632)
+    frame.to_parquet(tmp_path / "g.parquet")
+    assert blocks(tmp_path / "g.parquet", id="name")["lon"].to_pylist() == [2.0]
+
+
+def test_errors_name_what_is_at_fault(tmp_path: Path) -> None:
+    uri = csv(tmp_path, FRAME)
+    for where in ("CAST(kind AS INTEGER) > 1", "error('no') IS NULL"):
+        with pytest.raises(DataError, match="`where: ") as caught:
+            blocks(uri, where=where)
+        assert "complete" not in caught.value.remedy
+    pq.write_table(pa.table({"fn": [1], "lon": [2.0], "lat": [48.0]}), tmp_path / "i.parquet")
+    with pytest.raises(DataError, match=r"i\.parquet") as caught:
+        blocks(tmp_path / "i.parquet", format="s2_100k")
+    assert "format s2_100k" in caught.value.wanted
+    assert "None" not in caught.value.seen
+    names = places.columns(config.TablePool(kind="table", uri="x", format="major_tom"), {}, None).needs
+    table = pa.table({name: ["1"] for name in names if name != "parquet_row"})
+    pq.write_table(table, tmp_path / "m.parquet")
+    assert "no column 'parquet_row'" in refused(tmp_path / "m.parquet", format="major_tom").seen
+
+
+def test_na_is_a_missing_number_and_a_name(tmp_path: Path) -> None:
+    """As in the tables that `tables.read` reads."""
+    frame = FRAME.assign(
+        depth=["1.5", "NA", "2", "n/a", "4"], count=["1", "NA", "2", "3", ""], region=["NA", "EU", "NA", "x", "EU"], c="NA"
+    )
+    uri = csv(tmp_path, frame.assign(c=["0.5", "NA", "1", "0", "NA"]))
+    kept = ["depth", "count", "region"]
+    found = blocks(uri, id="name", columns=kept, where="depth IS NULL OR depth > 1.7", cloud="c")
+    assert found["depth"].to_pylist() == [None, 2.0, None, 4.0]
+    assert found["count"].to_pylist() == [None, 2, 3, None]
+    assert found["region"].to_pylist() == ["EU", "NA", "x", "EU"]
+    assert found["cloud"].to_pylist() == [None, 1.0, 0.0, None]
+    read = tables.read(str(uri))
+    assert [pd.api.types.is_numeric_dtype(read[name]) for name in kept] == [True, True, False]
+    assert found["count"].type == pa.int64()
+
+
+def test_shares_and_empty_files_are_told(tmp_path: Path) -> None:
+    uri = csv(tmp_path, FRAME.assign(low=[-0.5, 0.2, 0, 1, 0], high=[0, 0.5, 50, 20, 1]))
+    error = refused(uri, cloud="low")
+    assert "`cloud` has -0.5" in error.seen
+    assert "percent" not in error.remedy
+    error = refused(uri, nodata="high")
+    assert "`nodata` has 50" in error.seen
+    assert "percent" in error.remedy
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(DataError, match="the file is empty"):
+        blocks(tmp_path / "empty.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geomix import ids, store, tables
+from geomix import config, ids, store, tables
 from geomix.errors import PoolError
-from geomix.pool import hashes, parts, sorting, strata, write
+from geomix.pool import build, hashes, parts, sorting, strata, write
 from geomix.pool.rows import Rows, Source, block, coordinates_text, grid5
 from tests.unit.pool import makers
 
@@ -70,6 +71,11 @@ def test_hashes_of_columns_do_not_depend_on_blocks_or_encoding() -> None:
     assert digest(pa.array(["ab", "c"])) != digest(pa.array(["a", "bc"]))
     numbers = pa.array([1.0, None, -0.0])
     assert digest(numbers) == digest(pa.array([1.0, np.nan, 0.0])) == digest(numbers.cast(pa.float32()))
+    large = pa.array([2**63, None, 5], pa.uint64())
+    assert digest(large) != digest(pa.array([-(2**63), None, 5]))
+    assert digest(large.slice(1)) == digest(pa.array([None, 5]))
+    moment = 1_500_000_000_123_456
+    assert digest(pa.array([moment * 1000 + 789], pa.timestamp("ns"))) == digest(pa.array([moment], pa.timestamp("us")))
     assert digest(pa.array([1, None])) == digest(pa.array([1, None], pa.int8())) != digest(pa.array([1, 0]))
 
 
@@ -156,3 +162,34 @@ def test_exchanged_coordinates_are_found_in_blocks(tmp_path: Path) -> None:
     with pytest.raises(PoolError, match="lie at sea; with longitude and latitude exchanged"):
         write.write(str(tmp_path), source(table, size=40, may_be_exchanged=True), STRATA)
     assert write.write(str(tmp_path), source(table), STRATA)["rows"] == 90  # a grid that lies at sea by intent
+
+
+def test_a_pool_at_sea_is_built_if_it_says_so(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"lon": rng.uniform(62, 68, 50), "lat": rng.uniform(13, 18, 50)})  # the Arabian Sea
+    frame.to_csv(tmp_path / "sea.csv", index=False)
+    pool = config.TablePool(kind="table", uri=str(tmp_path / "sea.csv"))
+    with pytest.raises(PoolError, match="lie at sea") as caught:
+        build.build(pool, {}, str(tmp_path / "pool"))
+    assert "`sea: true`" in caught.value.remedy
+    assert build.build(pool.model_copy(update={"sea": True}), {}, str(tmp_path / "pool"))["rows"] == 50
+    with pytest.raises(PoolError, match="lie at sea") as caught:
+        write.write(
+            str(tmp_path / "stac"),
+            replace(
+                source(block(pa.array([f"{n}" for n in range(50)]), frame["lon"].to_numpy(), frame["lat"].to_numpy())),
+                kind="stac",
+                may_be_exchanged=True,
+            ),
+            STRATA,
+        )
+    assert "`lon:`" not in caught.value.remedy
+    assert "GeoJSON" in caught.value.remedy
+
+
+def test_a_class_called_none_is_refused() -> None:
+    counts = strata.Counts()
+    counts.update(pa.table({"soil": ["clay", None]}))
+    assert counts.to_json() == {"soil": {"clay": 1, "none": 1}}
+    with pytest.raises(PoolError, match="stratum soil: a class is called 'none'"):
+        counts.update(pa.table({"soil": ["clay", "none"]}))
