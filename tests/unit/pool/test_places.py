@@ -278,7 +278,7 @@ def test_the_geometry_of_every_part_must_be_in_degrees(tmp_path: Path) -> None:
     for geo in (json.dumps({"version": "1.1.0", "primary_column": "geometry"}), "{", "[]"):
         torn = pq.read_table(tmp_path / "a.parquet").replace_schema_metadata({"geo": geo})
         pq.write_table(torn, tmp_path / "a.parquet")
-        with pytest.raises((PoolError, DataError), match="cannot be read|not a readable table"):
+        with pytest.raises((PoolError, DataError), match=r"cannot be read|not a readable table"):
             blocks(tmp_path, id="name")
 
 
