@@ -76,7 +76,7 @@ def test_a_build_that_fails_leaves_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did not end") as caught:
         build.described(str(out))
     assert "again" in caught.value.remedy
-    assert build.build(table(tmp_path / "data"), {}, str(out))["rows"] == 5
+    assert build.build(table(tmp_path / "data"), {}, str(out), force=True)["rows"] == 5
     assert build.described(str(out))["rows"] == 5
     with pytest.raises(DataError, match="no pool here"):
         build.described(str(tmp_path))
