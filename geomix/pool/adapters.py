@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from geomix import config
-from geomix.pool.sql import quoted
+from geomix.sql import quoted
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from geomix import tables
+from geomix import sql, tables
 from geomix.errors import DataError
-from geomix.pool import sql
 
 # Rounding is no reading: 5.5 is no whole number, though DuckDB would cast it to one.
 _WHOLE = "(CASE WHEN regexp_full_match(trim({value}), '[+-]?[0-9]+') THEN {value} END)"

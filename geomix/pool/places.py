@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geomix import config, ids, store, tables
+from geomix import config, ids, sql, store, tables
 from geomix.errors import DataError, PoolError
-from geomix.pool import coordinates, csv_table, footprints, geoparquet, hashes, sql
+from geomix.pool import coordinates, csv_table, footprints, geoparquet, hashes
 from geomix.pool.adapters import Columns, columns
 from geomix.pool.rows import BLOCK_ROWS, Source, block, coordinates_text
 

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geomix.pool import sql
+from geomix import sql
 from geomix.pool.rows import BLOCK_ROWS
 
 MEMORY_ROWS = 2_000_000

@@ -12,9 +12,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geomix import atlas, store, tables
+from geomix import atlas, sql, store, tables
 from geomix.errors import PoolError
-from geomix.pool import coordinates, hashes, sorting, sql
+from geomix.pool import coordinates, hashes, sorting
 from geomix.pool.parts import Parts
 from geomix.pool.rows import BLOCK_SCHEMA, REFERENCE, STRATUM, VERSION, Source
 from geomix.pool.strata import Counts, Strata

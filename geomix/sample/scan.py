@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from geomix import ids
+from geomix import ids, sql
 from geomix.errors import PoolError
 from geomix.sample.candidates import FILES, Candidates, Opened
 
@@ -90,7 +89,7 @@ class Scan:
                 selected.append(f"t{at}.id AS {_quoted(_other(name))}")
                 kinds.append(pa.field(_other(name), pa.string()))
             if taken or at == 0:
-                sources.append(f"read_parquet({_literal(parts[n])}) AS t{at}")
+                sources.append(f"read_parquet({sql.literal(sql.pattern(parts[n]))}) AS t{at}")
         if len(counts) > 1:
             raise self._uneven(" or ".join(list(self.pool.wanted)[1:]))
         with duckdb.connect() as connection:
@@ -163,7 +162,3 @@ def _others() -> list[str]:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
