@@ -121,7 +121,7 @@ def read(uri: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
 
 
 def files(uri: str) -> list[str]:
-    """URIs of the files of the table at `uri`: itself, or the Parquet parts in that folder, in order of their names.
+    """URIs of the files of the table at `uri`: itself, or the Parquet parts in that folder or beneath, in order of their names.
 
     A large pool's `pool.parquet` is a folder too. Raises DataError if a folder holds no parts.
     """
@@ -138,7 +138,10 @@ def _parts(uri: str) -> list[str]:
     names = store.list_names(uri)
     if names == [uri.rsplit("/", 1)[-1]]:  # a file's own name
         return []
-    return [store.join(uri, name) for name in names if name.endswith((".parquet", ".geoparquet"))]
+    ends = (".parquet", ".geoparquet")
+    if names and not any(name.endswith(ends) for name in names):
+        names = sorted(store.listing(uri))  # partitioned by folders, such as year=2021/part-0.parquet
+    return [store.join(uri, name) for name in names if name.endswith(ends)]
 
 
 def _read_one(uri: str, columns: Sequence[str] | None) -> pd.DataFrame:

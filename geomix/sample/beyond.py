@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from geomix import config
 from geomix.errors import CompositionError, InputError
 from geomix.sample import area, passes, reductions, stats, strategies
-from geomix.sample.candidates import Candidates, Opened
+from geomix.sample.candidates import Candidates
+from geomix.sample.pool_files import Opened
 from geomix.sample.recipe import Recipe
 from geomix.sample.registry import Ordered
 from geomix.sample.scan import Scan

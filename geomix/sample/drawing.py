@@ -13,7 +13,7 @@ import pandas as pd
 
 from geomix import manifest
 from geomix.errors import CompositionError
-from geomix.sample import beyond, candidates, stats, strategies
+from geomix.sample import beyond, pool_files, stats, strategies
 from geomix.sample.beyond import Drawn
 from geomix.sample.recipe import Recipe
 from geomix.sample.strategies import Ask, Ordered
@@ -55,7 +55,7 @@ def _drawn(recipe: Recipe, pool_uri: str) -> Drawn:
     read = strategies.columns(recipe.definition, recipe.parts)
     columns = None if read is None else [*read, *stats.STRATA]
     with tempfile.TemporaryDirectory() as folder:
-        pool, room = candidates.opened(pool_uri, columns, Path(folder)), beyond.limit()
+        pool, room = pool_files.opened(pool_uri, columns, Path(folder)), beyond.limit()
         if recipe.budget > pool.rows:
             raise CompositionError(
                 f"composition {recipe.label!r}: {pool.rows:,} candidates in all",
@@ -64,7 +64,7 @@ def _drawn(recipe: Recipe, pool_uri: str) -> Drawn:
             )
         if beyond.needed(pool) > room:
             return beyond.draw(pool, recipe, room)
-        everything = candidates.collected(pool, recipe.draw_seed)
+        everything = pool_files.collected(pool, recipe.draw_seed)
     left = everything
     if recipe.zone is not None:
         near = recipe.zone(everything.lon, everything.lat)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,9 +132,10 @@ def _fill(pool: Pool, compositions: Sequence[Composition]) -> None:
     gathered: list[list[_Rows]] = [[] for _ in compositions]
     names: dict[str, dict[str, int]] = {}
     totals: dict[str, I64] = {}
+    own = {column for c in compositions for column in _columns_of(c.description)}
     with tempfile.TemporaryDirectory() as folder:
         for part in _parts(pool.uri):
-            place, columns = _read_part(pool.uri, part, Path(folder))
+            place, columns = _read_part(pool.uri, part, Path(folder), own)
             lon, lat = (np.asarray(place[c].to_numpy(), dtype=np.float64) for c in ("lon", "lat"))
             pool.cells = pool.cells + stats.cell_counts(lon, lat)
             taken = [_found(place["id"], c.ids) for c in compositions]
@@ -187,11 +188,21 @@ def _parts(uri: str) -> list[str]:
     return [n for n in store.list_names(store.join(uri, "pool.parquet")) if n.startswith("part-")] or [""]
 
 
-def _read_part(uri: str, part: str, folder: Path) -> tuple[pa.Table, dict[str, pa.ChunkedArray]]:
-    """id, lon and lat of a part's rows, and the columns of strata and of what was measured."""
+def _columns_of(description: Mapping[str, Any]) -> list[str]:
+    """Columns that a composition was drawn by, and its parts."""
+    drawn_by = [description.get("parameters") or {}, *(description.get("parts") or {}).values()]
+    found = [one.get(key) for one in drawn_by for key in ("by", "column")]
+    return [name for name in found if isinstance(name, str)] + [c for one in drawn_by for c in one.get("columns") or ()]
+
+
+def _read_part(uri: str, part: str, folder: Path, own: Collection[str]) -> tuple[pa.Table, dict[str, pa.ChunkedArray]]:
+    """id, lon and lat of a part's rows, and the columns of strata, of what was measured, and those of the user's in `own`.
+
+    The user's other columns may hold anything, a name for every row too: they are not described.
+    """
     beneath = [part] if part else []
-    place = _table(store.join(uri, "pool.parquet", *beneath), folder, ["id", "lon", "lat"])
-    columns: dict[str, pa.ChunkedArray] = {}
+    place = _table(store.join(uri, "pool.parquet", *beneath), folder, ["id", "lon", "lat"], own)
+    columns: dict[str, pa.ChunkedArray] = {c: place[c] for c in place.column_names if c not in ("id", "lon", "lat")}
     for name in ("strata.parquet", "measured.parquet"):
         one = store.join(uri, name, *beneath)
         if not store.exists(one):
@@ -207,9 +218,13 @@ def _read_part(uri: str, part: str, folder: Path) -> tuple[pa.Table, dict[str, p
     return place, columns
 
 
-def _table(uri: str, folder: Path, columns: list[str] | None) -> pa.Table:
+def _table(uri: str, folder: Path, columns: list[str] | None, also: Collection[str] = ()) -> pa.Table:
+    """The table at `uri` with `columns` (None: all), and those of `also` that it has."""
     try:
-        return pq.read_table(store.local_copy(uri, folder), columns=columns, memory_map=True)
+        path = store.local_copy(uri, folder)
+        if columns is not None:
+            columns = [*columns, *(c for c in pq.read_schema(path).names if c in also and c not in columns)]
+        return pq.read_table(path, columns=columns, memory_map=True)
     except FileNotFoundError:
         raise DataError(f"{uri}: no such file", remedy="build the pool again") from None
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from geomix import ids, sql
 from geomix.errors import PoolError
-from geomix.sample.candidates import FILES, Candidates, Opened
+from geomix.sample.candidates import Candidates
+from geomix.sample.pool_files import FILES, Opened
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -46,7 +47,7 @@ class Scan:
         """Candidates in order of id, at most BLOCK at a time, and their positions in the pool, int64.
 
         They have lon, lat, `columns` (None: all that were opened) and, with `with_ids`, id. Raises PoolError if parts of
-        the tables do not hold the same rows in order of id: what a pass cannot sort, as `candidates.read` does.
+        the tables do not hold the same rows in order of id: what a pass cannot sort, as `pool_files.read` does.
         """
         start, last = 0, None
         for n in range(len(self.pool.parts[FILES[0]])):
@@ -142,7 +143,7 @@ def _even(reader: Any) -> Iterator[pa.Table]:
 
 
 def _typed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """A column with the type that its file says, as `candidates.read` has it: DuckDB knows no dictionaries."""
+    """A column with the type that its file says, as `pool_files.read` has it: DuckDB knows no dictionaries."""
     if column.type == kind:
         return column
     return column.dictionary_encode() if pa.types.is_dictionary(kind) else column.cast(pa.string() if _long(kind) else kind)

@@ -21,7 +21,7 @@ MODULES = (blue_noise, by_entropy, by_feature, by_place, by_region, mixtures)
 
 
 def columns(definition: config.Composition, parts: Mapping[str, config.Composition]) -> list[str] | None:
-    """Columns of the pool that a composition and its parts read, for `candidates.read`; None: they cannot be told, read all."""
+    """Columns of the pool that a composition and its parts read, for `pool_files.read`; None: they cannot be told, read all."""
     found: list[str] = []
     for one in (definition, *parts.values()):
         more = expressions.columns(one.expr) if isinstance(one, config.Where) else getattr(one, "reads", ())

@@ -103,7 +103,7 @@ def one(folder: Path, name: str, n: int, reserves: int) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     from geomix import atlas, config, manifest
-    from geomix.sample import candidates, strategies
+    from geomix.sample import pool_files, strategies
 
     atlas.lookup("landcover", np.zeros(1), np.zeros(1))  # packaged maps are read once a process, whatever is drawn
     made_of = {**COMPOSITIONS[name]}
@@ -114,7 +114,7 @@ def one(folder: Path, name: str, n: int, reserves: int) -> dict[str, Any]:
     definition = adapter.validate_python(made_of)
     parts = config.parts(definition, all_of)
     started = time.perf_counter()
-    pool = candidates.read(str(folder), strategies.columns(definition, parts), 0)
+    pool = pool_files.read(str(folder), strategies.columns(definition, parts), 0)
     read = time.perf_counter()
     ask = strategies.Ask(n, reserves, 0, "water_fill", name, parts)
     found = strategies.draw(pool, ask, definition)

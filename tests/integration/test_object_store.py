@@ -24,10 +24,8 @@ COMPOSITIONS = {
 
 @pytest.fixture
 def bucket() -> Iterator[Bucket]:
-    store._filesystem.cache_clear()  # a client of another test's server
     with pytest.MonkeyPatch.context() as patch, served(patch) as found:
         yield found
-    store._filesystem.cache_clear()
 
 
 def _compositions() -> dict[str, config.Composition]:

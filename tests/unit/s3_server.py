@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from geomix import store
+
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
@@ -110,6 +112,7 @@ def served(patch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     }.items():
         patch.setenv(name, value)
     patch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    store._filesystem.cache_clear()  # a client of another test's server
     try:
         connection = http.client.HTTPConnection("127.0.0.1", proxy.server_port)
         connection.request("PUT", "/bucket")
@@ -120,3 +123,4 @@ def served(patch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         proxy.shutdown()
         proxy.server_close()
         moto.stop()
+        store._filesystem.cache_clear()

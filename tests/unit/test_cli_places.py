@@ -130,6 +130,12 @@ def test_a_pool_that_cannot_be_built_is_one_message(tmp_path: Path, arguments: l
         (["-c", "a={strategy: entropy, mode: top}"], "spectral_entropy_pooled"),
         (["-c", "a={strategy: where, expr: 'landcover = '}"], "landcover ="),
         (["-c", "a={strategy: onehot, by: continent, value: Oceania}", "-n", "5000"], "5,000 samples"),
+        (["-c", "a={strategy: stratified, by: continent}", "-n", "2000000000"], "candidates in all"),
+        (["-c", "a={strategy: uniform}", "--reserves", "inf"], "finite numbers"),
+        (["-c", "a={strategy: none}"], "none of these compositions draws ids"),
+        (["-c", "a={strategy: clustered, clusters: 100, radius_km: 50}"], "100 discs, more than the 10 samples"),
+        (["-c", f"a={{strategy: simplex, by: continent, values: {list('abcdefghijklmnop')}, degree: 10}}"], "more than 200"),
+        (["-c", "a={strategy: placebo, of: b}", "-c", "b={strategy: where, expr: lat > 0}"], "which a placebo does not move"),
     ],
 )
 def test_a_draw_that_cannot_be_made_is_one_message(land: str, tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -145,6 +151,7 @@ def test_no_pool_and_no_manifest_are_one_message(tmp_path: Path) -> None:
         "sample", "draw", "--pool", str(tmp_path), "-n", "1", "-c", "u={strategy: uniform}", "--out", str(tmp_path / "o")
     )
     assert (code, "no pool here" in shown) == (2, True)
+    assert "a file .png or .svg" in invoke("sample", "stats", str(tmp_path), "--map", "map.jpg")[2]
     code, _, shown = invoke("sample", "stats", str(tmp_path))
     assert (code, "no manifest here" in shown) == (2, True)
 

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,6 @@ import pytest
 from geomix import store
 from geomix.errors import DataError, InputError, UnavailableError
 from tests.unit import s3_server
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[s3_server.Bucket]:
-    with pytest.MonkeyPatch.context() as patch:
-        store._filesystem.cache_clear()
-        with s3_server.served(patch) as bucket:
-            yield bucket
-        store._filesystem.cache_clear()
 
 
 @pytest.fixture(params=["file", "s3"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,6 @@ from tests.unit import s3_server
 from tests.unit.pool import makers
 
 GRID = config.GridPool(kind="grid", spacing_km=1500)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[s3_server.Bucket]:
-    with pytest.MonkeyPatch.context() as patch:
-        store._filesystem.cache_clear()
-        with s3_server.served(patch) as bucket:
-            yield bucket
-        store._filesystem.cache_clear()
 
 
 def table(folder: Path, **settings: Any) -> config.TablePool:

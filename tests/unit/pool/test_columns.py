@@ -35,6 +35,16 @@ def test_classes_are_read_from_whatever_file_and_part_holds_the_column(tmp_path:
         _ = PoolColumns(str(tmp_path / "absent")).names
 
 
+def test_a_table_partitioned_by_folders_is_one_table(tmp_path: Path) -> None:
+    frame = makers.frame(name=list("abcde"), year=[2020, 2020, 2021, 2021, 2021])
+    for year, rows in frame.groupby("year"):
+        (tmp_path / "t" / f"year={year}").mkdir(parents=True)
+        rows.drop(columns="year").to_parquet(tmp_path / "t" / f"year={year}" / "part-0.parquet")
+    pool = config.TablePool(kind="table", uri=str(tmp_path / "t"), id="name", columns=("year",))
+    assert build(pool, {}, str(tmp_path / "pool"))["rows"] == 5
+    assert PoolColumns(str(tmp_path / "pool")).classes("year") == ["2020", "2021"]
+
+
 @pytest.mark.parametrize("part_rows", [5_000_000, 150])
 def test_entropy_is_measured_for_all_candidates_and_drawn_by(
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch, part_rows: int

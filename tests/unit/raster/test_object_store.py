@@ -20,15 +20,6 @@ from tests.unit.raster import makers
 RECIPE = Recipe(32, 32, 10.0)
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[s3_server.Bucket]:
-    with pytest.MonkeyPatch.context() as patch:
-        store._filesystem.cache_clear()
-        with s3_server.served(patch) as bucket:
-            yield bucket
-        store._filesystem.cache_clear()
-
-
 @pytest.fixture
 def bucket(s3: s3_server.Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3_server.Bucket]:
     """The server, in order again afterwards."""

@@ -70,13 +70,10 @@ def real(shared_data: Path) -> list[Real]:
 @pytest.fixture(scope="module")
 def bucket(real: list[Real], shared_data: Path) -> Iterator[str]:
     """A folder of the S3 server with all the chips' files."""
-    with pytest.MonkeyPatch.context() as patch:
-        store._filesystem.cache_clear()
-        with s3_server.served(patch) as served:
-            for href in sorted({href for r in real for href in r.scene("").hrefs}):
-                store.write_bytes(f"{served.uri}/chips{href}", (shared_data / "chips" / href[1:]).read_bytes())
-            yield f"{served.uri}/chips"
-        store._filesystem.cache_clear()
+    with pytest.MonkeyPatch.context() as patch, s3_server.served(patch) as served:
+        for href in sorted({href for r in real for href in r.scene("").hrefs}):
+            store.write_bytes(f"{served.uri}/chips{href}", (shared_data / "chips" / href[1:]).read_bytes())
+        yield f"{served.uri}/chips"
 
 
 def _directly(r: Real, root: Path) -> np.ndarray:

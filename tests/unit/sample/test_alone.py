@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from geomix import config, store
+from geomix import config, manifest, store
 from geomix.errors import CompositionError, DataError, InputError
 from geomix.pool import parts
 from geomix.pool.build import build
-from geomix.sample import exclude, nearest
+from geomix.sample import drawn, exclude, manifest_stats, nearest
 from geomix.sample.alone import draw
 from tests.unit.sample import pools
 
@@ -61,6 +61,18 @@ def test_files_and_the_order_of_rows_change_nothing(tmp_path: Path, monkeypatch:
     assert len(store.list_names(str(tmp_path / "parts" / "pool" / "pool.parquet"))) == 5
 
 
+def test_what_a_composition_was_drawn_by_is_described(tmp_path: Path) -> None:
+    uri = pool(tmp_path / "p", 0)
+    (kinds, high) = draw(uri, {n: COMPOSITIONS[n] for n in ("kinds", "high")}, str(tmp_path / "d"), budget=30)
+    first, second = manifest_stats.statistics(drawn.read([kinds.uri, high.uri]))["compositions"]
+    told = store.read_json(f"{kinds.uri}/manifest.json")["drawn"]
+    assert first["strata"]["kind"]["shares"] == {name: round(n / 30, 6) for name, n in told.items()}
+    assert second["numbers"]["depth"]["min"] > first["numbers"]["depth"]["median"]
+    (tmp_path / "places.csv").write_text("task,lon,lat\nt,500,99\n")
+    with pytest.raises(DataError, match="longitude 500"):
+        manifest_stats.statistics(drawn.read([kinds.uri]), str(tmp_path / "places.csv"))
+
+
 def test_a_folder_is_drawn_once_and_never_over_another_draw(tmp_path: Path) -> None:
     uri, out = pool(tmp_path / "p", 0), str(tmp_path / "draws")
     one = {"uar": COMPOSITIONS["uar"]}
@@ -98,3 +110,45 @@ def test_cells_of_a_large_pool_exclude_the_same_rows(monkeypatch: pytest.MonkeyP
         assert exclude.near(lon, lat, places, km).tolist() == whole.tolist()
         monkeypatch.undo()
         assert whole.any()
+
+
+def test_every_file_that_a_part_reads_counts(tmp_path: Path) -> None:
+    uri, kind = pool(tmp_path / "p", 0), TypeAdapter(dict[str, config.Composition])
+    ids = sorted(pools.frame(3000)["id"])
+    for name, listed in (("a", ids[:200]), ("b", ids[200:400])):
+        (tmp_path / f"{name}.csv").write_text("id\n" + "\n".join(listed))
+
+    def drawn_ids(out: str, first: str, second: str) -> list[str]:
+        parts = {n: {"strategy": "ids", "uri": str(tmp_path / f"{f}.csv")} for n, f in (("x", first), ("y", second))}
+        made = kind.validate_python({**parts, "m": {"strategy": "mix", "of": {"x": 3, "y": 1}}})
+        (done,) = draw(uri, {"m": made["m"]}, out, budget=40, parts=made)
+        return manifest.read(done.uri).drawn["id"].tolist()
+
+    one = drawn_ids(str(tmp_path / "one"), "a", "b")
+    assert len(set(one) & set(ids[:200])) == 30
+    with pytest.raises(InputError, match="another sample"):  # another recipe: the folder is not taken for the same draw
+        drawn_ids(str(tmp_path / "one"), "b", "a")
+    (tmp_path / "a.csv").write_text("id\n" + "\n".join(ids[400:600]))
+    with pytest.raises(InputError, match="another sample"):
+        drawn_ids(str(tmp_path / "one"), "a", "b")
+
+
+def test_the_others_fill_a_part_of_a_mixture_that_runs_dry(tmp_path: Path) -> None:
+    uri, kind = pool(tmp_path / "p", 0), TypeAdapter(dict[str, config.Composition])
+    made = kind.validate_python(
+        {
+            "few": {"strategy": "where", "expr": "depth > 2.5"},
+            "high": {"strategy": "entropy", "mode": "top", "column": "depth"},
+            "m": {"strategy": "mix", "of": {"few": 0.5, "uar": 0.5}},
+            "none_of_it": {"strategy": "mix", "of": {"uar": 1, "high": 0.0001}},
+            "uar": {"strategy": "uniform"},
+        }
+    )
+    (done,) = draw(uri, {"m": made["m"]}, str(tmp_path / "d"), budget=500, parts=made, quota="water_fill")
+    told = store.read_json(f"{done.uri}/manifest.json")
+    assert sum(told["drawn"].values()) == 500
+    assert told["notes"]["filled_from_others"]["few"] == 250 - told["drawn"]["few"] > 200
+    with pytest.raises(CompositionError, match="part few"):
+        list(draw(uri, {"m": made["m"]}, str(tmp_path / "e"), budget=500, parts=made))
+    (done,) = draw(uri, {"n": made["none_of_it"]}, str(tmp_path / "f"), budget=10, parts=made)
+    assert store.read_json(f"{done.uri}/manifest.json")["drawn"] == {"uar": 10}

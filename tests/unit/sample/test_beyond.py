@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from geomix import config, ids, tables
 from geomix.errors import CompositionError, DataError, InputError, PoolError
-from geomix.sample import beyond, candidates, drawing, nearest, scan, sphere, stats, strategies
+from geomix.sample import beyond, drawing, nearest, pool_files, scan, sphere, stats, strategies
 from geomix.sample.recipe import Recipe
 from tests.unit.sample import pools
 
@@ -128,7 +128,7 @@ def both(folder: Path, one: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[dic
 
 def _needed(one: Recipe) -> int:
     read = strategies.columns(one.definition, one.parts)
-    return beyond.needed(candidates.opened(str(one.pool["uri"]), [*(read or []), *stats.STRATA], Path()))
+    return beyond.needed(pool_files.opened(str(one.pool["uri"]), [*(read or []), *stats.STRATA], Path()))
 
 
 WITHOUT_ZONE = ("uniform", "area", "equal", "leave_one_out", "bins", "cities", "ids")
