@@ -16,8 +16,9 @@ help: ## List these commands.
 study: $(STAMP) ## Run the debug study end to end (6 to 7 minutes on two cores) and print where the report is.
 	$(VENV)/bin/geomix run $(STUDY) --workdir $(WORKDIR)
 
+# A file's tests stay together (they share studies and servers), files in their order: whole studies, the longest, come first.
 test: $(STAMP) ## Run the test-suite, in JOBS processes.
-	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadgroup
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## Lint, types, import contracts, the compiled pipeline.
 	$(VENV)/bin/ruff check .

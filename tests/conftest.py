@@ -18,15 +18,6 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Groups for `pytest -n 2 --dist loadgroup`: whole studies one after the other, and one Ray for all that share it."""
-    # Not in pytest_collection_modifyitems: xdist has read the marks by then.
-    if item.path.is_relative_to(REPOSITORY / "tests" / "integration"):
-        item.add_marker(pytest.mark.xdist_group("studies"))
-    elif "ray_session" in getattr(item, "fixturenames", ()):
-        item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data: $GEOMIX_DATA or ../shared/data."""
