@@ -28,10 +28,10 @@ class Ask:
     draw_seed: int
     quota: str = "exact"
     name: str = "composition"
-    may_fall_short: bool = False
-    """Part of a mixture that the others may fill: a list that does not reach the budget is no error."""
     parts: Mapping[str, config.Composition] = field(default_factory=dict)
     """Definitions of the compositions that a `mix` or a `placebo` names."""
+    may_fall_short: bool = False
+    """Part of a mixture that the others may fill: a list that does not reach the budget is no error."""
 
     @property
     def n(self) -> int:

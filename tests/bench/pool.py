@@ -116,7 +116,7 @@ def one(folder: Path, name: str, n: int, reserves: int) -> dict[str, Any]:
     started = time.perf_counter()
     pool = pool_files.read(str(folder), strategies.columns(definition, parts), 0)
     read = time.perf_counter()
-    ask = strategies.Ask(n, reserves, 0, "water_fill", name, parts)
+    ask = strategies.Ask(n, reserves, 0, "water_fill", name, parts=parts)
     found = strategies.draw(pool, ask, definition)
     drawn = time.perf_counter()
     rows = pd.DataFrame(
