@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import duckdb
@@ -227,18 +227,27 @@ def select(frame: pd.DataFrame, expression: str | None, name: str) -> npt.NDArra
     """
     if expression is None:
         return np.ones(len(frame), dtype=bool)
+    return holds(frame.assign(**{ROW: np.arange(len(frame))}), expression, name, frame.columns)
+
+
+ROW = "__position_of_row"
+"""A column beside a table's own while an expression is asked: no name of anybody's."""
+
+
+def holds(rows: pd.DataFrame | pa.Table, expression: str, name: str, known: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """`select` of a table of pandas or Arrow that has the column ROW, 0 and up. `known`: columns that messages name."""
     with duckdb.connect() as connection:
         # An expression of a study file must not read or write files.
         connection.execute("SET enable_external_access = false")
-        connection.register("rows", frame.assign(_row=np.arange(len(frame))))
+        connection.register("rows", rows)
         try:
-            found = connection.execute(f"SELECT _row FROM rows WHERE ({expression}\n)").fetchnumpy()["_row"]
+            found = connection.execute(f"SELECT {ROW} FROM rows WHERE ({expression}\n)").fetchnumpy()[ROW]
         except duckdb.Error as error:
             raise DataError(
                 f"{name}: `{expression}`: {str(error).splitlines()[0]}",
-                wanted=f"a DuckDB boolean over: {', '.join(map(str, frame.columns))}",
+                wanted=f"a DuckDB boolean over: {', '.join(map(str, known))}",
             ) from None
-    mask = np.zeros(len(frame), dtype=bool)
+    mask = np.zeros(len(rows), dtype=bool)
     mask[np.asarray(found, dtype=np.int64)] = True
     return mask
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geomix import ids, tables
-from geomix.errors import CompositionError, DataError, PoolError
+from geomix.errors import CompositionError, PoolError
 from geomix.sample import expressions
 
 I32 = npt.NDArray[np.int32]
@@ -25,8 +24,6 @@ F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 NOT_STRATA = ("id", "id64", "place", "lon", "lat", "time", "href", "cloud", "nodata", "geometry")
-_ROW = "__position_among_candidates"
-"""A column beside the pool's while an expression is asked: no name of anybody's."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +83,8 @@ class Candidates:
         Raises DataError: with DuckDB's own words if it is not valid, or if it is more than a condition on a row.
         """
         expressions.check(expression, who)
-        rows = self.table.append_column(_ROW, pa.array(np.arange(len(self))))
-        return _holds(rows, expression, who, self.known)
+        rows = self.table.append_column(tables.ROW, pa.array(np.arange(len(self))))
+        return tables.holds(rows, expression, who, (c for c in self.known if c != "id64"))
 
     def keep(self, mask: Mask) -> Candidates:
         """The candidates where `mask` [N] is true."""
@@ -207,20 +204,3 @@ def _rising(names: pa.ChunkedArray) -> bool:
         return False
     rises = pc.all(pc.less(names.slice(0, max(len(names) - 1, 0)), names.slice(1))).as_py()
     return rises is not False  # None: fewer than two rows
-
-
-def _holds(rows: pa.Table, expression: str, who: str, known: Sequence[str]) -> Mask:
-    with duckdb.connect() as connection:
-        # An expression of a study file must not read or write files.
-        connection.execute("SET enable_external_access = false")
-        connection.register("rows", rows)
-        try:
-            found = connection.execute(f"SELECT {_ROW} FROM rows WHERE ({expression}\n)").fetchnumpy()[_ROW]
-        except duckdb.Error as error:
-            raise DataError(
-                f"{who}: `{expression}`: {str(error).splitlines()[0]}",
-                wanted=f"a DuckDB boolean over: {', '.join(c for c in known if c != 'id64')}",
-            ) from None
-    mask = np.zeros(len(rows), dtype=bool)
-    mask[np.asarray(found, dtype=np.int64)] = True
-    return mask
